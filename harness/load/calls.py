@@ -1,0 +1,84 @@
+"""Call: one prepared request as the engine takes it, and Finished: what it gives back.
+
+A Call is complete: bytes to send, where to, how to read the answer, when to give up, and the identity fields
+that the record will carry. The engine adds nothing but time, connection and counts.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from harness.records import Stage
+
+
+class Target(msgspec.Struct, frozen=True, array_like=True):
+    """Where to connect. `addresses` are resolved before the run: (family, ip, port) triples, tried in order."""
+
+    host: str
+    port: int
+    tls: bool = False
+    ca_file: str | None = None
+    addresses: tuple[tuple[int, str, int], ...] = ()
+
+
+class Deadlines(msgspec.Struct, frozen=True, array_like=True):
+    """Seconds; each is measured by its own clock and none is fooled by keep-alive comments."""
+
+    connect_s: float = 10.0
+    ttft_s: float = 120.0
+    gap_s: float = 60.0
+    total_s: float = 900.0
+
+
+class Identity(msgspec.Struct, frozen=True, array_like=True):
+    """The fields of a record that are known before anything is sent."""
+
+    run_id: str
+    request_id: str
+    worker: str
+    seq: int
+    endpoint: str
+    model: str
+    scenario: str
+    stage: Stage
+    started_ns: int
+    planned_ns: int | None = None
+    prompt_id: str | None = None
+    family: str | None = None
+    cap_tokens: int | None = None
+
+
+class Call(msgspec.Struct, frozen=True, array_like=True):
+    """One request: head and body already encoded, to be written in one send."""
+
+    identity: Identity
+    target: Target
+    payload: bytes
+    dialect: str = "openai"
+    stream: bool = True
+    deadlines: Deadlines = Deadlines()
+    keep_deltas: bool = True
+    keep_text: bool = False  # hand back the answer text, for a checker
+    #: a cap that ends the stream is what was asked for (ignore_eos): finish_reason length is then outcome ok
+    fixed_length: bool = False
+
+
+class Finished(msgspec.Struct, frozen=True, array_like=True):
+    """The end of one call: its ticket, its record as one encoded line (no newline), and texts if asked for."""
+
+    ticket: int
+    line: bytes
+    answer: str | None = None
+    reasoning: str | None = None
+
+
+class Live(msgspec.Struct, frozen=True, array_like=True):
+    """Once a second: how many calls are open, how many wait for their first token, deltas since the start."""
+
+    at_ns: int
+    in_flight: int
+    awaiting_first: int
+    deltas: int
+
+
+CancelReason = Literal["censored", "preflight"]

@@ -1,0 +1,58 @@
+"""Scenario and Plan: the question a user asks, and the resolved intention of one run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from harness.providers import Endpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """What is asked. `families`: names of prompt families; `isl_tokens`: pad prompts to about this length."""
+
+    families: tuple[str, ...]
+    difficulty: int = 2
+    isl_tokens: int | None = None
+    cache: Literal["cold", "as_is"] = "cold"
+    max_tokens: int = 1024
+    temperature: float | None = None
+    fixed_length: bool = False  # ask the server to ignore end-of-sequence and fill max_tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One file of loadtests/scenarios: workload + load + SLOs + gates. `slos`: metric name -> upper limit, seconds."""
+
+    name: str
+    description: str
+    workload: Workload
+    users: int = 8
+    spawn_rate: float | None = None  # None: all users within one second
+    run_time_s: float = 60.0
+    warm_up_s: float | None = None  # None: a tenth of run_time_s, at most 10 s
+    stop_timeout_s: float = 30.0
+    slos: Mapping[str, float] = field(default_factory=dict)
+    gates: tuple[str, ...] = ()
+
+    def warm_up_seconds(self) -> float:
+        """Length of the warm-up window, s."""
+        return min(self.run_time_s / 10, 10.0) if self.warm_up_s is None else self.warm_up_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A run before it starts; every worker gets the same one. Holds no key. `workers`: how many were expected."""
+
+    run_id: str
+    seed: int
+    endpoint: Endpoint
+    scenario: Scenario
+    workers: int = 1
+    keep_deltas: bool = True
+    keep_answers: bool = True
+    extra_headers: Mapping[str, str] = field(default_factory=dict)
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    max_usd: float | None = None
+    max_requests: int | None = None
+    deadlines: Mapping[str, float] = field(default_factory=dict)  # overrides of calls.Deadlines, by field name

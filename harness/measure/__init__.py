@@ -1,0 +1,1 @@
+"""StreamRecords -> RunResult: metrics, statistics, grades."""

@@ -1,0 +1,139 @@
+"""RunResult: what a run measured, as values. The shape of run.json (schema 1); `runs` computes it.
+
+`requests` and `tokens` count everything that was sent. `metrics`, `throughput`, `goodput`, `window` and `useful`
+count the measure window only. Missing is None, and `reasons` says why, by dotted key.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+RUN_SCHEMA = 1
+
+LoadState = Literal["demand_limited", "at_slo_knee", "saturated", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distribution:
+    """Spread of one metric over finished requests. A quantile that n does not allow is None (needs 29 for p90,
+    59 for p95, 299 for p99)."""
+
+    n: int
+    failed: int
+    censored: int
+    mean: float | None = None
+    p50: float | None = None
+    p90: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    max: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    state: LoadState
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requests:
+    """ok + failed + censored = total. ok means delivered whole, not yet useful (see errors.DELIVERED)."""
+
+    planned: int | None
+    total: int
+    ok: int
+    failed: int
+    censored: int
+    not_sent: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """Sums over records that know them; `unknown` counts the finished records without a server count."""
+
+    input: int = 0
+    cached: int = 0
+    reasoning: int = 0
+    answer: int = 0
+    output: int = 0
+    unknown: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throughput:
+    requests_per_s: float | None = None
+    output_tokens_per_s: float | None = None
+    input_tokens_per_s: float | None = None
+    output_tokens_per_s_per_user: float | None = None  # median of 1 / TPOT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goodput:
+    requests_per_s: float
+    output_tokens_per_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Useful:
+    """Answers of the measure window that were worth paying for; `why_not` sums with `count` to `total`.
+
+    `why_not` keys: failed, empty, truncated, cut_in_thought, slo_missed, wrong. `graded`: how many had a checker.
+    """
+
+    total: int
+    count: int
+    share: float | None
+    share_low: float | None  # Wilson 95 %
+    share_high: float | None
+    graded: int
+    right: int
+    why_not: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mix:
+    """The window's mean request and the batch that really ran: the inputs of every bound."""
+
+    isl_tokens: float | None = None
+    osl_tokens: float | None = None
+    reasoning_share: float | None = None  # of output tokens
+    cached_share: float | None = None  # of input tokens; None where the endpoint does not tell
+    mean_in_flight: float | None = None  # open requests, time average over the window
+    mean_decoding: float | None = None  # of these, those past their first token
+    tokens_per_delta: float | None = None
+    shared_read_share: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointResult:
+    """The same figures for one endpoint of the run."""
+
+    requests: Requests
+    outcomes: dict[str, int]
+    tokens: Tokens
+    metrics: dict[str, Distribution]
+    throughput: Throughput
+    goodput: Goodput | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    run_id: str
+    valid: bool
+    invalid_reasons: tuple[str, ...]
+    load: Load
+    window_s: float | None
+    requests: Requests
+    outcomes: dict[str, int]
+    tokens: Tokens
+    window_tokens: Tokens
+    metrics: dict[str, Distribution]
+    throughput: Throughput
+    goodput: Goodput | None
+    useful: Useful
+    mix: Mix
+    endpoints: dict[str, EndpointResult]
+    reasons: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    response_models: tuple[str, ...] = ()
+    clock: str | None = None  # kernel | user | mixed
+    schema: int = RUN_SCHEMA

@@ -1,0 +1,1 @@
+"""RunResult -> Economics: what it cost, what it should have cost, the yield."""

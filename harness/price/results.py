@@ -1,0 +1,128 @@
+"""Economics: what a run cost, what it should have cost, and the yield. The shape of economics.json (schema 1).
+
+Three ledgers, never mixed: the test bill (everything this test cost), the unit cost (the measure window), the day.
+Missing is None, and `reasons` says why, by dotted key.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+ECONOMICS_SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestBill:
+    """USD. `spend` splits usd_known + usd_unknown_max over useful, not_useful, failed, cut_off, warm_up, drain."""
+
+    usd_known: float | None
+    usd_unknown_max: float | None
+    spend: dict[str, float]
+    usd_reported: float | None = None  # the provider's own figures, summed, where it sent any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Buyer:
+    usd_per_mtok_input: float | None = None
+    usd_per_mtok_output: float | None = None
+    usd_per_mtok_blended: float | None = None  # this run's own mix, cached tokens at their price
+    usd_per_mtok_blend_3to1: float | None = None  # (3 x input + output) / 4, list, no cache
+    usd_per_1k_useful: float | None = None
+    price_card: str | None = None
+    price_date: str | None = None
+    price_label: str | None = None  # period / window of the card that held
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    usd_per_gpu_hour: float | None = None
+    basis: str | None = None
+    as_of: str | None = None
+    usd_per_mtok_output_allin: float | None = None  # all of the cost on output tokens
+    usd_per_mtok_total: float | None = None
+    usd_per_mtok_input_computed_split: float | None = None
+    usd_per_mtok_input_cached_split: float | None = None
+    usd_per_mtok_output_split: float | None = None
+    split_rule: str | None = None
+    usd_per_1k_useful: float | None = None
+    users_per_gpu: float | None = None
+    revenue_per_gpu_hour: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundRow:
+    """A ceiling of the output rate for this run's own mix, and the resource that sets it."""
+
+    output_tokens_per_s: float
+    limited_by: str
+    batch: float
+    output_tokens_per_s_per_user: float
+    usd_per_mtok_output_allin: float | None = None
+    yield_ratio: float | None = None
+    ttft_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    at_this_load: BoundRow | None = None
+    at_best_load: BoundRow | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Theoretical:
+    usd_per_mtok_output_allin: float | None = None
+    yield_ratio: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Factor:
+    """One step of the waterfall: a change of inputs to R/C. `share`: of the log distance from first to last."""
+
+    factor: str
+    ratio: float
+    kind: Literal["measured", "declared", "assumed"]
+    rc_before: float
+    rc_after: float
+    evidence: str
+    share: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The same useful answers bought elsewhere, at this run's token counts; useful rate assumed equal."""
+
+    price_card: str
+    price_date: str
+    usd_per_1k_useful: float | None
+    yield_ratio: float | None  # seller's, if these tokens were sold on that card
+    break_even_utilisation: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """The only ledger where idle exists: unit cost over a declared use of the day."""
+
+    utilisation: float | None = None
+    kind: Literal["declared", "assumed"] | None = None
+    usd_per_1k_useful: float | None = None
+    yield_ratio: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Economics:
+    run_id: str
+    test_bill: TestBill
+    buyer: Buyer
+    owner: Owner
+    bound: Bounds
+    bound_fraction: float | None
+    theoretical: Theoretical
+    yield_ratio: float | None
+    yield_basis: Literal["seller", "avoided"] | None
+    gross_margin: float | None
+    break_even_utilisation: float | None
+    day: Day
+    comparisons: tuple[Comparison, ...] = ()
+    waterfall: tuple[Factor, ...] = ()
+    reasons: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    schema: int = ECONOMICS_SCHEMA

@@ -1,0 +1,1 @@
+"""RunResult + Economics -> Verdict, terminal, HTML, Prometheus."""

@@ -1,0 +1,1 @@
+"""Everything that knows Locust: users, collector, web UI. No arithmetic here."""
