@@ -1,0 +1,41 @@
+# trueyield: `make demo` shows it, `make test` proves it. Nothing needs to be installed before but Python 3.11+ and make.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: setup demo check test test-system soak clean
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: $(READY)  ## make .venv with everything, from the lock file
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "trueyield needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+demo: setup  ## simulated endpoint, sweep of three loads, closing table, report.html (about a minute)
+	$(BIN)/trueyield sweep reasoning --endpoint simulator --users 4,16,64 --run-time 15s --out results
+
+check: setup  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: setup  ## the Python tests and a real llama.cpp server
+	$(BIN)/python -m pytest -m "not system and not soak" -n 2 --dist loadgroup
+
+test-system: setup  ## Chromium, Prometheus, network namespaces (Debian parts; see .ci/run)
+	$(BIN)/python -m pytest -m system
+
+soak: setup  ## long fuzzing, repeats, restarts, big runs
+	$(BIN)/python -m pytest -m soak
+
+clean:  ## remove .venv and caches, keep results
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

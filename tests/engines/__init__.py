@@ -1,0 +1,1 @@
+"""Engines that no one here wrote, started by the tests."""
