@@ -1,0 +1,79 @@
+"""The main job against a simulator that wrote down what it really did: counts equal, times within a stated error."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.records import read_records
+from tests.endtoend.command import load, only_run, simulator, trueyield
+
+pytestmark = pytest.mark.xdist_group("timing")
+
+
+def test_every_answered_request_has_its_record_and_its_true_times(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with simulator(tmp_path, "--preset", "demo", "--model", "m") as server:
+        ended = trueyield(
+            "run",
+            "reasoning",
+            "--endpoint",
+            server.url,
+            "--model",
+            "m",
+            "--users",
+            32,
+            "--run-time",
+            "15s",
+            "--out",
+            out,
+        )
+        assert ended.code == 0, ended.err
+        truths = {truth["request_id"]: truth for truth in server.stop()}
+    folder = only_run(out)
+    with (folder / "records.jsonl").open("rb") as lines:
+        records = {record.request_id: record for record in read_records(lines)}
+    # the preflight call is the only one without a record
+    assert {truth for truth in truths if truth not in records} <= {
+        load(folder, "manifest.json")["preflight"]["request_id"]
+    }
+    assert set(records) <= set(truths)
+    errors_ms = []
+    completed = 0
+    for request_id, record in records.items():
+        truth = truths[request_id]
+        if record.outcome in ("ok", "truncated", "cut_in_thought"):
+            completed += 1
+            assert record.input_tokens == truth["input_tokens"]
+            assert record.output_tokens == truth["output_tokens"]
+            assert record.reasoning_tokens == truth["reasoning_tokens"]
+            assert record.deltas == len(truth["delta_ns"])
+        if record.first_reasoning_ns and record.sent_last_ns:
+            seen = record.first_reasoning_ns - record.sent_last_ns
+            errors_ms.append((seen - (truth["delta_ns"][0] - truth["arrived_ns"])) / 1e6)
+    assert completed > 100
+    assert np.quantile(np.abs(errors_ms), 0.99) < 2.0
+    run = load(folder, "run.json")
+    assert run["valid"], run["invalid_reasons"]
+    assert run["requests"]["total"] == len(records)
+    assert run["tokens"]["output"] == sum(r.output_tokens or 0 for r in records.values())
+
+
+def test_a_real_llama_cpp_server_gives_a_complete_run_folder(tmp_path: Path, llamacpp_url: str) -> None:
+    out = tmp_path / "out"
+    ended = trueyield(
+        "run", "quick", "--endpoint", llamacpp_url, "--model", "tiny", "--users", 4, "--run-time", "6s",
+        "--max-tokens", 64, "--out", out,
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    folder = only_run(out)
+    assert {path.name for path in folder.iterdir()} >= {
+        "manifest.json", "records.jsonl", "run.json", "economics.json", "verdicts.json", "report.html",
+    }  # fmt: skip
+    run, economics = load(folder, "run.json"), load(folder, "economics.json")
+    assert run["requests"]["ok"] > 20
+    assert run["requests"]["failed"] == 0
+    assert run["metrics"]["ttft_s"]["p50"] > 0
+    assert run["tokens"]["output"] > 20 * 8
+    assert economics["yield_ratio"] is None
+    assert economics["reasons"]["yield_ratio"]
