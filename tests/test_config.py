@@ -405,6 +405,7 @@ def test_a_key_that_cannot_be_one(monkeypatch: pytest.MonkeyPatch, value: str | 
 def test_only_one_module_reads_keys_and_one_reads_yaml() -> None:
     """Who knows the variable's name and reads the environment could send a key; who imports yaml parses files."""
     readers, parsers = [], []
+    asks_for_a_key = "harness/cli/simulate.py"  # a server's own guard: it sends none
     for path in [*REPOSITORY.glob("harness/**/*.py"), *REPOSITORY.glob("loadtests/**/*.py")]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
@@ -414,7 +415,7 @@ def test_only_one_module_reads_keys_and_one_reads_yaml() -> None:
             "yaml" in [alias.name for alias in node.names] for node in ast.walk(tree) if isinstance(node, ast.Import)
         ):
             parsers.append(path.relative_to(REPOSITORY).as_posix())
-    assert readers == ["harness/config/keys.py"]
+    assert [name for name in readers if name != asks_for_a_key] == ["harness/config/keys.py"]
     assert parsers == ["harness/config/documents.py"]
 
 
