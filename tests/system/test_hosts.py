@@ -62,8 +62,9 @@ def test_two_workers_on_hosts_of_their_own(hosts: None, tmp_path: Path) -> None:
             time.sleep(0.1)
         common = ["locust", "-f", "loadtests/locustfile.py", "--endpoint", f"http://{HOSTS['tym']}:9000/v1"]
         common += ["--model", "m", "--scenario", "reasoning"]
-        master = _start("tym", tmp_path / "master.log", *common, "--out", str(out), "--master", "--headless",
-                        "--master-bind-host", HOSTS["tym"], "-u", "8", "-r", "8", "-t", "12s", "--expect-workers", "2")  # fmt: skip
+        leading = ["--out", str(out), "--master", "--master-bind-host", HOSTS["tym"], "--headless"]
+        leading += ["-u", "8", "-r", "8", "-t", "12s", "--expect-workers", "2"]
+        master = _start("tym", tmp_path / "master.log", *common, *leading)
         started.append(master)
         for worker in ("tyw1", "tyw2"):
             away = tmp_path / worker  # a disk of its own
