@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "harness.providers": ("harness.errors",),
     "harness.records": ("harness.errors",),
     "harness.theory": ("harness.errors", "harness.providers"),
-    "harness.config": (*SHARED, "harness.load.scenarios"),
+    "harness.config": (*SHARED, "harness.load.scenarios", "harness.load.prompts"),
     "harness.load": ("harness.errors", "harness.providers", "harness.records", "harness.__version__", "harness"),
     "harness.measure": (*SHARED, "harness.load.prompts", "harness.load.families", "harness.load.scenarios"),
     "harness.price": (*SHARED, "harness.measure", "harness.load.scenarios"),
