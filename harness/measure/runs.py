@@ -9,7 +9,7 @@ import numpy as np
 from harness.errors import InputError, Mistake
 from harness.measure.deltas import GAP_PHASES, Flags
 from harness.measure.figures import Study, mix_of, part_of, tokens_of
-from harness.measure.folder import read_folder
+from harness.measure.folder import collector_paused, read_folder
 from harness.measure.load_state import load_of
 from harness.measure.quality import Grade, grade, grades_of
 from harness.measure.results import EndpointResult, Load, Mix, RunResult
@@ -29,6 +29,11 @@ _QUANTILES = "p90 needs n >= 29, p95 59, p99 299, p99.9 2,995"
 
 def measure(folder: Path) -> RunResult:
     """Measure a run folder, finished or not. InputError where it is no run folder."""
+    with collector_paused():
+        return _measure(folder)
+
+
+def _measure(folder: Path) -> RunResult:
     book = read_folder(folder)
     clocks = clocks_of(book.manifest, book.records)
     window, notes = window_of(book.manifest, book.records, clocks)
