@@ -162,6 +162,8 @@ def _why_empty(name: str) -> str:
         return "no reasoning was seen or counted"
     if name in GAP_PHASES:
         return "no delta offsets were kept (or nothing was streamed)"
+    if name == "client_lag_s":
+        return "only kernel stamps show our own lag, and no record has them"
     if name == "connect_s":
         return "all connections were reused"
     return "no delivered request of the measure window has one"
@@ -178,6 +180,11 @@ def _notes(study: Study, grades: Mapping[str, Grade], biased: str | None) -> lis
     )
     if checked:
         notes.append(f"{checked} answers have a checker but their text was not kept: they count as not wrong")
+    on_user_clock = sum(record.clock == "user" for record in sheet.records)
+    if on_user_clock:
+        notes.append(
+            f"{on_user_clock} streams were stamped by the user clock: their times include our own, unknown lag"
+        )
     estimated = int((~np.isnan(sheet.output) & sheet.delivered).sum()) < int(sheet.delivered.sum())
     if estimated:
         notes.append("some delivered answers have no token count: their deltas x the mean tokens per delta are used")

@@ -274,6 +274,12 @@ def test_a_short_window_is_said_to_be_short(tmp_path):
     assert result.throughput.output_tokens_per_s is not None
 
 
+def test_user_clock_streams_are_said_to_include_our_lag(tmp_path):
+    result = measure(folder(tmp_path, [*several(3, S), record(request_id="u", clock="user")]))
+    assert result.clock == "mixed" and any(note.startswith("1 streams were stamped") for note in result.notes)
+    assert "kernel stamps" in result.reasons["metrics.client_lag_s"]
+
+
 def test_not_a_run_folder(tmp_path):
     with pytest.raises(InputError, match=r"manifest\.json"):
         measure(tmp_path)
