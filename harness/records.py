@@ -102,6 +102,7 @@ class WorkerEntry(msgspec.Struct, frozen=True, kw_only=True):
     """What the manifest knows of one worker process."""
 
     wall: Wall
+    wall_end: Wall | None = None  # taken again at the end: the difference is drift or a clock that was set
     host: str
     pid: int
     clock: Literal["kernel", "user"] | None = None
