@@ -1,10 +1,12 @@
 """Desk: the master's (or single process's) side of a run. Mints it, takes batches, closes its books, has it reported."""
 
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -16,8 +18,9 @@ from harness.load.clock import now_ns, wall_ns
 from harness.load.places import child_environment
 from harness.load.scenarios import Plan
 from harness.load.stages import ended_stages
-from harness.records import Manifest, WorkerEntry
+from harness.records import Manifest, WorkerEntry, decode_record
 from harness.report.prometheus import LiveRun
+from harness.report.tally import Figures, Tally
 from loadtests.books import Books, point_latest
 from loadtests.manifests import make_manifest, new_run_id
 from loadtests.options import Start, kept_options
@@ -30,6 +33,8 @@ log = logging.getLogger(__name__)
 LAST_BATCHES_S = 15.0
 #: A wall clock that moved more than this during the run makes joined times doubtful.
 DRIFT_NOTE_NS = 1_000_000
+#: "no": a sweep prints one table for all of its runs.
+CLOSING_TABLE_VARIABLE = "TRUEYIELD_CLOSING_TABLE"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,6 +44,7 @@ class Run:
     plan: Plan
     books: Books
     live: LiveRun
+    tally: Tally
     began_ns: int  # monotonic
     inbox: Inbox
     expected: set[str]
@@ -70,6 +76,7 @@ class Desk:
         self.start = start
         self.startup = Startup(start)
         self.run: Run | None = None
+        self.folders: dict[str, Path] = {}
         self.failed: TrueyieldError | None = None
         self._distributed = distributed
         self._prepared: Prepared | None = None
@@ -99,10 +106,12 @@ class Desk:
             plan=plan,
             books=books,
             live=LiveRun(plan.endpoint, plan.scenario.name),
+            tally=Tally(plan.endpoint.price_card),
             began_ns=now_ns(),
             inbox=Inbox(run_id),
             expected=set(workers),
         )
+        self.folders[run_id] = books.folder
         log.info("run %s began", books.folder)
         return self.run
 
@@ -122,6 +131,7 @@ class Desk:
         wall = run.entries[batch.worker].wall if batch.worker in run.entries else None
         for line in batch.lines.splitlines():
             run.live.add(line, wall)
+            run.tally.add(decode_record(line), wall, now_ns())
 
     def stopping(self) -> None:
         """No request starts from here on."""
@@ -157,6 +167,15 @@ class Desk:
         run.books.close(_finished(run), complete=not run.invalid)
         run.closed.set()
         run.report = gevent.spawn(_report, run)
+
+    def figures(self) -> Figures:
+        """Live figures of the last run; only after `begin`."""
+        assert self.run is not None
+        return self.run.tally.figures(now_ns())
+
+    def last_report(self) -> Path | None:
+        """Folder of the newest run whose report exists."""
+        return next((folder for folder in reversed(self.folders.values()) if (folder / "report.html").is_file()), None)
 
     def exit_code(self) -> int | None:
         """Of the last run; waits for its report. None where no run was ever begun."""
@@ -198,7 +217,14 @@ def _finished(run: Run) -> Manifest:
 def _report(run: Run) -> int:
     """Everything behind the records is made by a process of its own: no pandas and no charts beside the load."""
     command = [sys.executable, "-m", "harness", "report", str(run.books.folder)]
-    child = subprocess.Popen(command, env=child_environment(), stdin=subprocess.DEVNULL, start_new_session=True)
+    quiet = os.environ.get(CLOSING_TABLE_VARIABLE) == "no"
+    child = subprocess.Popen(
+        command,
+        env=child_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL if quiet else None,
+        start_new_session=True,
+    )
     try:
         code = child.wait()
     except BaseException:
