@@ -30,9 +30,7 @@ class Shelves:
 
     def catalog(self) -> Catalog:
         """What was gathered."""
-        return Catalog(
-            accelerators=self.accelerators, models=self.models, prices=self.prices, gpu_hours=self.gpu_hours
-        )
+        return Catalog(accelerators=self.accelerators, models=self.models, prices=self.prices, gpu_hours=self.gpu_hours)
 
 
 @lru_cache(maxsize=8)

@@ -16,7 +16,9 @@ Text = Annotated[str, Field(min_length=1)]
 _MOMENT = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?(Z|[+-]\d\d:\d\d))?$"
 _AS_OF = r"^\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?$"
 Moment = Annotated[str, Field(pattern=_MOMENT, description="an ISO moment, e.g. 2026-08-16T16:00:00Z or 2026-08-16")]
-AsOf = Annotated[str, Field(pattern=_AS_OF, description="the date of the figure: 2026-11-21, 2026-11, or '2026' quoted")]
+AsOf = Annotated[
+    str, Field(pattern=_AS_OF, description="the date of the figure: 2026-11-21, 2026-11, or '2026' quoted")
+]
 Clock = Annotated[
     str, Field(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$", description="a time of day in quotes, '01:00' to '24:00'")
 ]

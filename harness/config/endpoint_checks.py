@@ -58,7 +58,6 @@ def check_entry(
     if isinstance(deployment, dict):
         _check_hardware(entry, deployment)
         _check_hour(entry, deployment)
-    # Last, so that where one place is wrong in two ways, the words that show no secret are kept.
     for inside in _secrets(found, ()):
         entry.tell(inside, HIDDEN, ADVICE)
 
@@ -82,6 +81,8 @@ def _secrets(found: Any, inside: Place) -> Iterator[Place]:
 
 def _check_address(entry: _Entry) -> None:
     variable = entry.text("api_key_env")
+    if variable is None and entry.found.get("api_key_env") is not None:
+        entry.tell(("api_key_env",), HIDDEN, ADVICE)
     if variable is not None and not VARIABLE_NAME.fullmatch(variable):
         entry.tell(("api_key_env",), "a text that is no variable's name (not shown, it may be a key)",
                    "the NAME of an environment variable, in capitals, e.g. MY_PROVIDER_API_KEY")  # fmt: skip
@@ -133,9 +134,11 @@ def _check_request(entry: _Entry) -> None:
 
 
 def _check_cards(entry: _Entry) -> None:
-    compare = entry.found.get("compare_with")
-    cards: list[tuple[Place, Any]] = [((name,), entry.found.get(name)) for name in ("price_card", "sell_at")]
-    cards += [(("compare_with", index), name) for index, name in enumerate(compare if isinstance(compare, list) else ())]
+    found = entry.found
+    compare = found.get("compare_with")
+    cards: list[tuple[Place, Any]] = [((name,), found.get(name)) for name in ("price_card", "sell_at")]
+    if isinstance(compare, list):
+        cards += [(("compare_with", index), name) for index, name in enumerate(compare)]
     for inside, name in cards:
         _row_of(entry, entry.catalog.prices, inside, name, "a price card of the catalog")
 

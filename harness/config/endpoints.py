@@ -9,6 +9,7 @@ from harness.config.catalog import SECTIONS, built_in_shelves, fill
 from harness.config.documents import Document, read_document
 from harness.config.endpoint_checks import check_entry
 from harness.config.endpoint_rows import DeploymentRow, EndpointRow
+from harness.config.keys import ADVICE
 from harness.config.rows import check_row, mistake_at, near_miss, shown
 from harness.config.urls import BadUrl, read_url
 from harness.errors import InputError, Mistake
@@ -67,17 +68,14 @@ def _entries(document: Document, mistakes: list[Mistake]) -> Mapping[str, Any]:
     return {}
 
 
-def _endpoint(
-    document: Document, name: str, found: Any, catalog: Catalog, mistakes: list[Mistake]
-) -> Endpoint | None:
+def _endpoint(document: Document, name: str, found: Any, catalog: Catalog, mistakes: list[Mistake]) -> Endpoint | None:
     """Form and meaning are checked apart, so that a wrong form hides no wrong meaning."""
     place = ("endpoints", name)
     own: list[Mistake] = []
     row = check_row(EndpointRow, document, place, found, own)
     if isinstance(found, dict):
         check_entry(document, place, found, catalog, own)
-    # A secret is named once, by the check that does not show it.
-    mistakes.extend({mistake.key: mistake for mistake in own}.values() if own else ())
+    mistakes.extend(_without_secrets(own))
     if row is None or own:
         return None
     return Endpoint(
@@ -91,6 +89,12 @@ def _endpoint(
         deployment=_deployment(row.deployment, catalog) if row.deployment else None,
         **row.model_dump(include={"model", "dialect", "api_key_env", "allow_http", "embedded"}),
     )
+
+
+def _without_secrets(mistakes: list[Mistake]) -> list[Mistake]:
+    """Where a place holds a secret, the words that do not show it stand alone."""
+    secret = {mistake.key for mistake in mistakes if mistake.expected == ADVICE}
+    return [mistake for mistake in mistakes if mistake.key not in secret or mistake.expected == ADVICE]
 
 
 def _card(catalog: Catalog, name: str | None) -> PriceCard | None:
@@ -122,7 +126,7 @@ def resolve_endpoint(name_or_url: str, model: str | None, providers: Providers) 
     """The entry of that name, or a bare endpoint for a URL; a URL never takes an entry's key. Raises InputError."""
     entry = providers.endpoints.get(name_or_url)
     if entry is not None:
-        return entry if model is None or model == entry.model else _with_model(entry, model, providers.catalog)
+        return entry if not model or model == entry.model else _with_model(entry, model, providers.catalog)
     if not _means_url(name_or_url):
         expected = near_miss(name_or_url, providers.endpoints, f"an endpoint of {providers.path} or a URL")
         raise InputError([Mistake("--endpoint", "", shown(name_or_url), expected)])

@@ -57,6 +57,8 @@ def shown(found: Any) -> str:
     """A found value as a message may show it: short, and never a key."""
     if found is None:
         return "nothing"
+    if isinstance(found, dict | list):  # may hold anything, a password too
+        return "a mapping" if isinstance(found, dict) else "a list"
     text = repr(found)
     if looks_like_key(text):
         return HIDDEN
