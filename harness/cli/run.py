@@ -16,7 +16,7 @@ from harness.config import default_providers_path, list_scenarios, load_provider
 from harness.config import resolve_endpoint as find_endpoint
 from harness.errors import InputError, Mistake
 from harness.load.orders import Order, make_plan, mistakes_in
-from harness.load.places import child_environment, locustfile, port_taken, unwritable
+from harness.load.places import child_environment, free_port, locustfile, port_taken, unwritable
 from harness.load.scenarios import Plan
 
 Value = TypeVar("Value")
@@ -207,12 +207,20 @@ def _flags(order: Order, setting: Setting) -> list[str]:
         ("--max-usd", order.max_usd),
         ("--max-requests", order.max_requests),
         ("--metrics-port", setting.metrics_port),
-        ("--processes", setting.processes if setting.processes > 1 else None),
+        *_worker_flags(setting.processes),
         ("--web-port", setting.web_port),
         *(("--header", text) for text in order.headers),
     ]
     flags = [f"{name}={value}" for name, value in pairs if value is not None]
     return [*flags, *(["--headless", "--only-summary"] if setting.web_port is None else [])]
+
+
+def _worker_flags(processes: int) -> list[tuple[str, Any]]:
+    """Two runs on one machine must not meet on Locust's default port."""
+    if processes == 1:
+        return []
+    port = free_port()
+    return [("--processes", processes), ("--master-bind-port", port), ("--master-port", port)]
 
 
 def _list() -> None:

@@ -30,6 +30,13 @@ def port_taken(port: int, flag: str) -> list[Mistake]:
     return []
 
 
+def free_port() -> int:
+    """A loopback port that nobody has now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def locustfile() -> Path:
     """The packaged locustfile, found without importing Locust."""
     spec = importlib.util.find_spec("loadtests")
