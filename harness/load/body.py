@@ -162,10 +162,10 @@ class EofBody:
 class Inflater:
     """Content-Encoding gzip or deflate, sent although we asked for identity; output bounded per call and in all."""
 
-    __slots__ = ("_coding", "_total", "_zlib")
+    __slots__ = ("_total", "_zlib", "coding")
 
     def __init__(self, coding: str) -> None:
-        self._coding = coding
+        self.coding = coding
         self._zlib = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, whichever the bytes are
         self._total = 0
 
@@ -177,12 +177,12 @@ class Inflater:
                 piece = self._zlib.decompress(data, _INFLATE_STEP)
                 self._total += len(piece)
                 if self._total > _MAX_INFLATED:
-                    raise ProtocolError(f"{self._coding} body inflates beyond {_MAX_INFLATED} bytes")
+                    raise ProtocolError(f"{self.coding} body inflates beyond {_MAX_INFLATED} bytes")
                 if piece:
                     pieces.append(piece)
                 data = self._zlib.unconsumed_tail
         except zlib.error as error:
-            raise ProtocolError(f"bad {self._coding} body: {error}") from None
+            raise ProtocolError(f"bad {self.coding} body: {error}") from None
         return pieces
 
 

@@ -4,7 +4,6 @@ A typed decoder reads what nearly every server sends; whatever does not fit its 
 reader to the same Chunk.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -51,6 +50,12 @@ class Delta(msgspec.Struct, gc=False):
         if not text and self.reasoning_details:
             text = "".join(detail.text or detail.summary or "" for detail in self.reasoning_details)
         return text or ""
+
+    def thought_field(self) -> str:
+        """The field that `thought_text` came from."""
+        if self.reasoning_content:
+            return "reasoning_content"
+        return "reasoning" if self.reasoning else "reasoning_details"
 
     def tool_text(self) -> str:
         """Names and arguments of tool calls."""
@@ -122,13 +127,15 @@ def present(raw: msgspec.Raw) -> bytes | None:
 
 
 def error_text(raw: bytes) -> str:
-    """The words of an error, which may be an object, a string, or anything else."""
+    """The words of an error, which may be an object, a string, an object with either in it, or anything else."""
     try:
         value = msgspec.json.decode(raw)
     except (ValueError, RecursionError):
         return raw.decode("utf-8", "replace")
-    if isinstance(value, Mapping):
-        words = [str(value[key]) for key in ("message", "detail", "error") if value.get(key)]
+    while isinstance(value, dict) and isinstance(value.get("error"), dict | str):
+        value = value["error"]
+    if isinstance(value, dict):
+        words = [str(value[key]) for key in ("message", "detail") if value.get(key)]
         tags = [str(value[key]) for key in ("type", "code") if value.get(key) is not None]
         if words:
             return words[0] + (f" ({', '.join(tags)})" if tags else "")

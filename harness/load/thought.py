@@ -23,7 +23,7 @@ _LONGEST_OPENING = max(len(opening) for opening, _ in TAGS)
 class Thought:
     """Feed every content text; get the length of its reasoning part (a prefix of it)."""
 
-    __slots__ = ("_closings", "_lead", "_state", "_tail", "takes_back")
+    __slots__ = ("_closings", "_lead", "_state", "_tail", "tag", "takes_back")
 
     _START, _PLAIN, _INSIDE, _ANSWER = range(4)
 
@@ -32,6 +32,7 @@ class Thought:
         self._lead = ""  # the first text of the content, while it may still become an opening tag
         self._tail = ""  # end of the text before, where a closing tag may have begun
         self._closings: tuple[str, ...] = _CLOSINGS
+        self.tag: str | None = None  # by which reasoning was told from the answer
         self.takes_back = False  # the last feed showed that all text before it was reasoning
 
     @property
@@ -60,7 +61,7 @@ class Thought:
         for opening, closing in TAGS:
             if lead.startswith(opening):
                 self._state, self._closings = self._INSIDE, (closing,)
-                self.takes_back = True
+                self.takes_back, self.tag = True, opening
                 behind = len(lead) - len(opening)
                 return len(text) - behind + self._close(text[len(text) - behind :])
         if len(self._lead) < 4 * _LONGEST_OPENING and any(opening.startswith(lead) for opening, _ in TAGS):
@@ -78,6 +79,7 @@ class Thought:
         at, closing = min(found)
         self.takes_back = self.takes_back or self._state == self._PLAIN
         self._state = self._ANSWER
+        self.tag = self.tag or closing
         return at + len(closing) - len(self._tail)
 
     def _begun(self, window: str) -> str:

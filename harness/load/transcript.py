@@ -21,7 +21,7 @@ class Transcript:
     """What one answer said and when. Grows by 9 bytes a delta, plus the text where that is kept."""
 
     __slots__ = (
-        "_answer", "_reasoning", "_room", "_thought", "_usage", "answer_chars", "arrivals", "done_seen", "error",
+        "_answer", "_field", "_reasoning", "_room", "_thought", "_usage", "answer_chars", "arrivals", "done_seen", "error",
         "facts", "finish_reason", "first_answer_delta_tokens", "first_delta_tokens", "last_event_ns", "phases",
         "read_spoke", "reasoning_chars", "running", "shared_reads", "times", "tool_chars",
     )  # fmt: skip
@@ -43,6 +43,7 @@ class Transcript:
         self.running = False  # the newest usage rode on a delta: a running count, not the final one
         self._usage = b""  # the newest
         self._thought = Thought()
+        self._field: str | None = None  # in which reasoning comes, where it has one of its own
         self._answer: list[str] | None = [] if keep_text else None
         self._reasoning: list[str] = []
         self._room = MAX_TEXT_CHARS
@@ -110,6 +111,11 @@ class Transcript:
         return "".join(self._answer or ())
 
     @property
+    def reasoning_field(self) -> str | None:
+        """How reasoning was told from the answer: the name of a field, or a tag."""
+        return self._field or self._thought.tag
+
+    @property
     def spoke(self) -> bool:
         """Any text at all, in deltas or in an answer that was not streamed."""
         return bool(self.reasoning_chars or self.answer_chars or self.tool_chars)
@@ -155,7 +161,9 @@ class Transcript:
         """Account for the text of one delta; its phase letter, 0 where it says nothing."""
         letter = 0
         if thought := delta.thought_text():
-            self._thought.apart()
+            if self._field is None:
+                self._field = delta.thought_field()
+                self._thought.apart()
             self.reasoning_chars += len(thought)
             self._keep(self._reasoning, thought)
             letter = _REASONING
