@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from harness.config.rows import Row
+from harness.config.rows import AS_OF, CLOCK, DAY, MOMENT, Row
 from harness.providers import Accelerator, GpuHour, ModelCard, PricePeriod, PriceWindow, Rates, Status
 
 MathFormat = Literal["fp32", "bf16", "fp16", "fp8", "int8", "fp4"]
@@ -13,16 +13,10 @@ Price = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Text = Annotated[str, Field(min_length=1)]
-_MOMENT = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?(Z|[+-]\d\d:\d\d))?$"
-_AS_OF = r"^\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?$"
-Moment = Annotated[str, Field(pattern=_MOMENT, description="an ISO moment, e.g. 2026-08-16T16:00:00Z or 2026-08-16")]
-AsOf = Annotated[
-    str, Field(pattern=_AS_OF, description="the date of the figure: 2026-11-21, 2026-11, or '2026' quoted")
-]
-Clock = Annotated[
-    str, Field(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$", description="a time of day in quotes, '01:00' to '24:00'")
-]
-Day = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$", description="a day, 2026-10-01")]
+Moment = Annotated[str, Field(pattern=MOMENT)]
+AsOf = Annotated[str, Field(pattern=AS_OF)]
+Clock = Annotated[str, Field(pattern=CLOCK)]
+Day = Annotated[str, Field(pattern=DAY)]
 
 _GIGA, _TERA = 1e9, 1e12
 

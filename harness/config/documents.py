@@ -78,7 +78,7 @@ def _compose(text: str, name: str) -> yaml.Node | None:
     except yaml.MarkedYAMLError as error:
         # The parser's snippet is left out: it quotes the file, and the file may hold a pasted key.
         line = error.problem_mark.line + 1 if error.problem_mark else None
-        problem = error.problem or error.context or "text that is no YAML"
+        problem = ", ".join(part for part in (error.context, error.problem) if part) or "text that is no YAML"
         where = f"line {line}" if line else ""
         raise InputError([Mistake(name, where, _safe(problem), "valid YAML")]) from None
     except (yaml.YAMLError, RecursionError) as error:

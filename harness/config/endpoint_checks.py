@@ -112,6 +112,7 @@ def _check_transport(entry: _Entry, address: Address, variable: str | None) -> N
         return
     if address.scheme != "https":
         entry.tell(("ca_file",), "a CA file for an http:// address", "https:// in base_url, or no ca_file")
+        return
     path = Path(entry.document.name).parent / Path(ca_file).expanduser()
     if not path.is_file():
         entry.tell(("ca_file",), shown(ca_file), "a file that exists; a relative path starts beside this file")

@@ -35,6 +35,17 @@ _EXPECTED = {
     "mapping_type": "a mapping (key: value)",
     "string_too_short": "a text that is not empty",
 }
+#: What a text must look like -> how to say so.
+MOMENT = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?(Z|[+-]\d\d:\d\d))?$"
+AS_OF = r"^\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?$"
+CLOCK = r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$"
+DAY = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"
+_FORMATS = {
+    MOMENT: "an ISO moment, e.g. 2026-08-16T16:00:00Z or 2026-08-16",
+    AS_OF: "the date of the figure: 2026-11-21, 2026-11, or '2026' in quotes",
+    CLOCK: "a time of day in quotes, '00:00' to '24:00'",
+    DAY: "a day, e.g. 2026-10-01",
+}
 _LIMITS = {
     "greater_than": ("gt", "more than"),
     "greater_than_equal": ("ge", "at least"),
@@ -68,11 +79,19 @@ def shown(found: Any) -> str:
 def near_miss(found: str, known: Iterable[str], what: str) -> str:
     """'an accelerator of the catalog: did you mean h100-sxm?', or the list of what there is."""
     names = list(known)
-    near = difflib.get_close_matches(found, names, n=3, cutoff=0.5)
+    near = _nearest(found, names)
     if near:
         return f"{what}: did you mean {' or '.join(near)}?"
     listed = ", ".join(sorted(names)[:12])
     return f"{what}: one of {listed}{', ...' if len(names) > 12 else ''}" if names else what
+
+
+def _nearest(found: str, names: list[str]) -> list[str]:
+    """Names that resemble what was found, or contain it; one that is clearly nearer than the rest stands alone."""
+    near = difflib.get_close_matches(found, names, n=3, cutoff=0.5)
+    likeness = {name: difflib.SequenceMatcher(None, name, found).ratio() for name in near}
+    near = [name for name in near if likeness[name] >= likeness[near[0]] - 0.1]
+    return near or (sorted(name for name in names if found.lower() in name)[:3] if len(found) > 1 else [])
 
 
 def mistake_at(document: Document, place: Place, found: str, expected: str) -> Mistake:
@@ -106,6 +125,8 @@ def _expected(row: type[Row], inside: Place, detail: ErrorDetails) -> str:
     if kind in _LIMITS:
         field, words = _LIMITS[kind]
         return f"a number, {words} {context[field]:g}"
+    if kind == "string_pattern_mismatch" and context["pattern"] in _FORMATS:
+        return _FORMATS[context["pattern"]]
     described = _described(row, inside)
     plain = _EXPECTED.get(kind, "")
     if described and plain:
