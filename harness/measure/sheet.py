@@ -13,6 +13,8 @@ from harness.measure.use import slos_met
 from harness.measure.window import Clocks, Floats, Ints, Window
 from harness.records import StreamRecord
 
+_MISSING = -(1 << 62)  # no clock ever shows it
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
@@ -48,8 +50,9 @@ def sheet_of(records: Sequence[StreamRecord], clocks: Clocks, window: Window, sl
     offsets = np.fromiter((clocks.offset_of(record.worker) for record in records), np.int64, len(records))
 
     def times(of: Callable[[StreamRecord], int | None], before: Ints | None = None) -> Ints:
-        column = np.fromiter((-1 if (at := of(record)) is None else at for record in records), np.int64, len(records))
-        return np.where(column < 0, 0 if before is None else before, column + offsets)
+        moments = (_MISSING if (at := of(record)) is None else at for record in records)
+        column = np.fromiter(moments, np.int64, len(records))
+        return np.where(column == _MISSING, 0 if before is None else before, column + offsets)
 
     started = times(lambda record: record.started_ns)
     sent = times(lambda record: record.sent_last_ns, started)

@@ -91,4 +91,6 @@ def wilson(successes: int, n: int, z: float = Z_95) -> Interval | None:
     centre = share + z * z / (2 * n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
-    return Interval(max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale))
+    low = 0.0 if successes == 0 else max(0.0, (centre - half) / scale)  # the ends are exact, rounding is not
+    high = 1.0 if successes == n else min(1.0, (centre + half) / scale)
+    return Interval(low, high)
