@@ -1,4 +1,4 @@
-"""Who answers, what it charges and what it runs on: Endpoint, PriceCard, Deployment, Accelerator, ModelCard.
+"""Who answers, what it charges and what it runs on: Endpoint, PriceCard, Deployment, Accelerator, ModelCard, Catalog.
 
 Values only. They are checked once, in `config`, and trusted everywhere else.
 Units stand in the names: `usd_per_mtok` is US dollars per 1e6 tokens, `bytes_per_s` is 1e0 bytes per second,
@@ -8,10 +8,13 @@ Units stand in the names: `usd_per_mtok` is US dollars per 1e6 tokens, `bytes_pe
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 Dialect = Literal["openai", "vllm", "deepseek", "ollama", "llamacpp"]
 Precision = Literal["bf16", "fp16", "fp8", "int8", "fp4", "mxfp4", "q4_k_m"]
+#: How far a catalog row may be trusted: only `verified` rows are used without a word.
+Status = Literal["verified", "unverified", "conflicting"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +64,8 @@ class PriceCard:
     as_of: str
     periods: tuple[PricePeriod, ...]
     currency: str = "USD"
-    status: Literal["verified", "unverified", "conflicting"] = "verified"
+    status: Status = "verified"
+    note: str = ""
     #: True where the provider bills the tokens of a stream that it or the network cut.
     bills_cut_streams: bool = True
 
@@ -80,7 +84,26 @@ class Accelerator:
     scale_out_bytes_per_s: float | None
     source: str
     as_of: str
-    status: Literal["verified", "unverified", "conflicting"] = "verified"
+    status: Status = "verified"
+    #: share of the whole data centre's power per accelerator, W, where published
+    all_in_w: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuHour:
+    """What an hour of one accelerator costs on one basis (rent, list, owner); `low`, `high`: span of the sources."""
+
+    name: str
+    accelerator: str
+    usd_per_gpu_hour: float
+    basis: str
+    source: str
+    as_of: str
+    low: float | None = None
+    high: float | None = None
+    status: Status = "verified"
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +139,8 @@ class ModelCard:
     # sliding window: how many layers see only `window` tokens
     window: int | None = None
     window_layers: int = 0
+    status: Status = "verified"
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +172,9 @@ class Deployment:
     tco: Tco | None = None
     price_basis: str = "declared"
     price_as_of: str | None = None
+    #: span of the hour's price where its source gives one, US dollars: a range of declared inputs, not an error
+    usd_per_gpu_hour_low: float | None = None
+    usd_per_gpu_hour_high: float | None = None
     #: largest number of sequences the server runs at once (vLLM --max-num-seqs), None = memory decides
     max_batch: int | None = None
     #: share of accelerator memory that weights and KV may take
@@ -184,6 +212,18 @@ class Endpoint:
     deployment: Deployment | None = None
     #: simulator preset that `run` and `sweep` start themselves, on a free loopback port, for this entry
     embedded: str | None = None
+    #: what the user should know about how this entry was resolved
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """Every ageing number by name, each row with its source and date."""
+
+    accelerators: Mapping[str, Accelerator]
+    models: Mapping[str, ModelCard]
+    prices: Mapping[str, PriceCard]
+    gpu_hours: Mapping[str, GpuHour]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +252,7 @@ def _covers(period: PricePeriod, moment: datetime) -> bool:
     return not (begin and moment < begin) and not (end and moment >= end)
 
 
+@lru_cache(maxsize=1024)
 def _utc(text: str) -> datetime:
     parsed = datetime.fromisoformat(text)
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
@@ -231,6 +272,7 @@ def _inside(window: PriceWindow, moment: datetime) -> bool:
     return False
 
 
+@lru_cache(maxsize=256)
 def _minutes(text: str) -> int:
     hours, minutes = text.split(":")
     return int(hours) * 60 + int(minutes)

@@ -1,0 +1,112 @@
+"""loadtests/scenarios/*.yaml, or a user's own file -> Scenario."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from harness.config.catalog_rows import Count, Positive, Price, Text
+from harness.config.documents import Document, read_document
+from harness.config.rows import Row, check_row, mistake_at, near_miss, shown
+from harness.errors import InputError, Mistake
+from harness.load.prompts import FAMILIES
+from harness.load.scenarios import Scenario, Workload
+
+SCENARIO_FOLDER = Path(__file__).parents[2] / "loadtests" / "scenarios"
+#: Limits that one request meets or misses by itself, so that goodput can count it. itl_s is pooled over requests.
+SLO_METRICS = ("ttft_s", "ttft_planned_s", "ttfat_s", "think_s", "tpot_s", "e2e_s", "e2e_planned_s")
+#: Every run has this limit on failures, unless a scenario sets its own on the same metric.
+DEFAULT_GATE = "share(failed) < 0.05"
+_GATE_SHAPE = re.compile(r"\s*\w+\s*\(\s*[\w.:/-]+\s*\)\s*(<=|>=|==|!=|<|>)\s*[-+.0-9eE]+\s*", re.ASCII)
+
+
+class WorkloadRow(Row):
+    """What is asked."""
+
+    families: list[Text] = Field(min_length=1, description=f"prompt families, of {', '.join(FAMILIES)}")
+    difficulty: Annotated[int, Field(ge=1, le=6)] = 2
+    isl_tokens: Count | None = None
+    cache: Literal["cold", "as_is"] = "cold"
+    max_tokens: Count = 1024
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    fixed_length: bool = False
+
+    def value(self) -> Workload:
+        """The same, as a value."""
+        return Workload(families=tuple(self.families), **self.model_dump(exclude={"families"}))
+
+
+class ScenarioRow(Row):
+    """One file."""
+
+    description: Text = Field(description="one line: which question this scenario answers")
+    workload: WorkloadRow
+    users: Count = 8
+    spawn_rate: Positive | None = None
+    run_time_s: Positive = 60.0
+    warm_up_s: Price | None = None
+    stop_timeout_s: Price = 30.0
+    slos: dict[str, Positive] = Field(default={}, description="metric: upper limit in seconds")
+    gates: list[Text] = Field(default=[])
+
+
+def list_scenarios() -> list[Scenario]:
+    """Every scenario that came with trueyield, by name."""
+    return [load_scenario(str(path)) for path in sorted(SCENARIO_FOLDER.glob("*.yaml"))]
+
+
+def load_scenario(name_or_path: str | Path) -> Scenario:
+    """A shipped scenario by name, or a file by path. Raises InputError with every mistake in it."""
+    path = _path_of(str(name_or_path))
+    document = read_document(path)
+    mistakes: list[Mistake] = []
+    row = check_row(ScenarioRow, document, (), dict(document.root), mistakes)
+    _check_meaning(document, mistakes)
+    if row is None or mistakes:
+        raise InputError(mistakes)
+    own = row.model_dump(exclude={"workload", "gates"})
+    return Scenario(name=path.stem, workload=row.workload.value(), gates=_with_default(row.gates), **own)
+
+
+def _path_of(text: str) -> Path:
+    if text.endswith((".yaml", ".yml")) or "/" in text:
+        return Path(text)
+    path = SCENARIO_FOLDER / f"{text}.yaml"
+    if not path.is_file():
+        names = [found.stem for found in SCENARIO_FOLDER.glob("*.yaml")]
+        expected = near_miss(text, names, "a scenario or the path of a .yaml file")
+        raise InputError([Mistake("scenario", "", shown(text), expected)])
+    return path
+
+
+def _with_default(gates: list[str]) -> tuple[str, ...]:
+    has_own = any(re.search(r"\(\s*failed\s*\)", gate) for gate in gates)
+    return tuple(gates) if has_own else (*gates, DEFAULT_GATE)
+
+
+def _check_meaning(document: Document, mistakes: list[Mistake]) -> None:
+    """Names and sizes that have a form but no meaning; wrong forms are told by the row."""
+    root = document.root
+    workload, slos, gates = root.get("workload"), root.get("slos"), root.get("gates")
+    families = workload.get("families") if isinstance(workload, dict) else None
+    for index, family in enumerate(families if isinstance(families, list) else ()):
+        if isinstance(family, str) and family not in FAMILIES:
+            expected = near_miss(family, FAMILIES, "a prompt family")
+            mistakes.append(mistake_at(document, ("workload", "families", index), shown(family), expected))
+    for metric in slos if isinstance(slos, dict) else ():
+        if metric not in SLO_METRICS:
+            expected = near_miss(metric, SLO_METRICS, "a metric of one request")
+            mistakes.append(mistake_at(document, ("slos", metric), "no metric that one request can meet", expected))
+    for index, gate in enumerate(gates if isinstance(gates, list) else ()):
+        if isinstance(gate, str) and not _GATE_SHAPE.fullmatch(gate):
+            expected = "agg(metric) op number, e.g. p99(ttft_s) < 0.5"
+            mistakes.append(mistake_at(document, ("gates", index), shown(gate), expected))
+    _check_times(document, root, mistakes)
+
+
+def _check_times(document: Document, root: Any, mistakes: list[Mistake]) -> None:
+    warm_up, run_time = root.get("warm_up_s"), root.get("run_time_s", 60.0)
+    if isinstance(warm_up, int | float) and isinstance(run_time, int | float) and warm_up >= run_time > 0:
+        found = f"{warm_up:g} s of {run_time:g} s"
+        mistakes.append(mistake_at(document, ("warm_up_s",), found, "a warm-up shorter than run_time_s"))
