@@ -12,8 +12,7 @@ from harness.load.families.problem import Family, Problem
 from harness.load.scenarios import Workload
 
 FAMILIES: dict[str, Family] = {
-    family.name: family
-    for family in (arithmetic.FAMILY, arithmetic.FAMILY_ZH, countdown.FAMILY, countdown.FAMILY_ZH)
+    family.name: family for family in (arithmetic.FAMILY, arithmetic.FAMILY_ZH, countdown.FAMILY, countdown.FAMILY_ZH)
 }
 
 #: usual length of an English token; the endpoint's own usage says what a prompt really cost

@@ -236,7 +236,16 @@ def mutants_of_a_number(value: int, source: random.Random) -> str:
     return ("-" if value < 0 else "") + "".join(digits)
 
 
-FRAMES = ["{}", "Answer: {}", "The answer is {}.", "\\boxed{{{}}}", "答案：{}", "So we get = {}", "#### {}", "**Answer:** {}"]
+FRAMES = [
+    "{}",
+    "Answer: {}",
+    "The answer is {}.",
+    "\\boxed{{{}}}",
+    "答案：{}",
+    "So we get = {}",
+    "#### {}",
+    "**Answer:** {}",
+]
 
 
 @pytest.mark.parametrize("name", ["arithmetic", "arithmetic_zh"])

@@ -22,7 +22,13 @@ _CHARACTERS = str.maketrans(
         **dict.fromkeys("\u00a0\u202f\u2007", _THIN),
         **dict.fromkeys("\u00d7\u00b7\u22c5\u2217\uff0a\u2715", "*"),
         **dict.fromkeys("\u00f7\u2215\uff0f", "/"),
-        **{"\uff0b": "+", "\uff1d": "=", "\uff1a": ":", "\uff08": "(", "\uff09": ")", "\uff0e": ".", "\uff0c": ","},
+        "\uff0b": "+",
+        "\uff1d": "=",
+        "\uff1a": ":",
+        "\uff08": "(",
+        "\uff09": ")",
+        "\uff0e": ".",
+        "\uff0c": ",",
     }
 )
 _LATEX = (

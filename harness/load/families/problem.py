@@ -9,7 +9,7 @@ from functools import lru_cache
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What a checker found: the final answer as it stood in the text (None: no final answer), and whether it is right."""
+    """What a checker found: the final answer as read from the text (None: there is none), and whether it is right."""
 
     right: bool
     extracted: str | None
@@ -17,7 +17,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One problem: `text` is a single line, `expected` one right answer, `sentence` that answer as a model may say it."""
+    """One problem: `text` is a single line, `expected` one right answer, `sentence` the same as a model may say it."""
 
     text: str
     expected: str
