@@ -42,9 +42,7 @@ def chunks(dialect, *, field=None, include_usage=True, continuous=False, pieces=
 
 def shape(stream):
     """(delta, finish_reason) of chunks with a choice, 'usage' for those without."""
-    return [
-        (c["choices"][0]["delta"], c["choices"][0]["finish_reason"]) if c["choices"] else "usage" for c in stream
-    ]
+    return [(c["choices"][0]["delta"], c["choices"][0]["finish_reason"]) if c["choices"] else "usage" for c in stream]
 
 
 def test_vllm():

@@ -130,7 +130,9 @@ def test_answers_file(tmp_path):
 
 def test_every_bad_line_of_an_answers_file_is_told(tmp_path):
     path = tmp_path / "answers.jsonl"
-    path.write_text('{"contains": "a", "answer": "4"}\nnot json\n{"answer": "4"}\n{"contains": "", "answer": "4"}\n[]\n')
+    path.write_text(
+        '{"contains": "a", "answer": "4"}\nnot json\n{"answer": "4"}\n{"contains": "", "answer": "4"}\n[]\n'
+    )
     with pytest.raises(InputError) as caught:
         read_answers(path)
     assert [mistake.key for mistake in caught.value.mistakes] == ["line 2", "line 3", "line 4", "line 5"]
