@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -24,6 +24,7 @@ from harness.simulator.truth import TruthFile
 KEY_VARIABLE = "TRUEYIELD_SIM_KEY"
 _SHARE = click.FloatRange(0.0, 1.0)
 _COUNT = click.IntRange(min=1)
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,7 @@ class _Place:
 @click.option("--right-share", type=_SHARE, help="Share of known answers that are given right.")
 @click.option("--error-share", type=_SHARE, default=0.0, help="Share of streams that end in an error event.")
 @click.option("--cut-share", type=_SHARE, default=0.0, help="Share of streams whose connection is cut.")
+@click.option("--overrun-ms", type=click.FloatRange(0.0, min_open=True), default=5.0, show_default=True)
 @click.option(
     "--api-key-env", metavar="NAME", help=f"Variable with the key to ask for. {KEY_VARIABLE}, if set, does the same."
 )
@@ -67,27 +69,57 @@ def command(preset: str, **options: Any) -> None:
     The clock is real and the accelerators are arithmetic: continuous batching, a queue, a KV cache, and step times
     from theory divided by the preset's efficiency.
     """
-    place, knobs = _picked(_Place, options), _picked(Knobs, {**options, "api_key": _key(options["api_key_env"])})
+    place = _picked(_Place, options)
     if place.die_with_parent:
         die_with_parent()
-    run(_preset(preset), place, knobs)
-
-
-def run(preset: Preset, place: _Place, knobs: Knobs) -> None:
-    """Build the endpoint, serve it, and say at the end how punctual it was."""
-    catalog = load_catalog()
-    deployment = deployment_of(preset, catalog.accelerators, catalog.models)
-    key = read_answers(place.answers) if place.answers else AnswerKey()
-    settings = build_settings(preset, deployment, knobs, key)
-    listener = listen(Address(host=place.host, port=place.port))
-    truth = TruthFile(place.truth) if place.truth else None
-    endpoint = Endpoint(settings, build_model(preset, deployment, knobs), truth)
-    url = _url(listener)
+    with _Checks() as checks:
+        chosen = checks.get(lambda: _preset(preset))
+        api_key = checks.get(lambda: _key(place.api_key_env))
+        answers = checks.get(lambda: read_answers(place.answers) if place.answers else AnswerKey())
+        listener = checks.get(lambda: listen(Address(host=place.host, port=place.port)))
+        truth = checks.get(lambda: TruthFile(place.truth) if place.truth else None)
+    if chosen is None or answers is None or listener is None:
+        raise AssertionError("a failed check raises when the checks end")
+    knobs = _picked(Knobs, {**options, "api_key": api_key})
     try:
-        serve(endpoint, listener, _greeter(url, preset, settings.model_name, place))
+        _run(_build(chosen, knobs, answers, truth), listener, place, chosen)
     finally:
+        listener.close()
         if truth is not None:
             truth.close()
+
+
+class _Checks:
+    """Tries everything that the user gave and tells all mistakes at once."""
+
+    def __init__(self) -> None:
+        self._mistakes: list[Mistake] = []
+
+    def __enter__(self) -> "_Checks":
+        return self
+
+    def get(self, check: Callable[[], _T]) -> _T | None:
+        """What `check` returns; None where it found mistakes."""
+        try:
+            return check()
+        except InputError as error:
+            self._mistakes += error.mistakes
+            return None
+
+    def __exit__(self, *_: object) -> None:
+        if self._mistakes:
+            raise InputError(self._mistakes)
+
+
+def _build(preset: Preset, knobs: Knobs, answers: AnswerKey, truth: TruthFile | None) -> Endpoint:
+    catalog = load_catalog()
+    deployment = deployment_of(preset, catalog.accelerators, catalog.models)
+    return Endpoint(build_settings(preset, deployment, knobs, answers), build_model(preset, deployment, knobs), truth)
+
+
+def _run(endpoint: Endpoint, listener: socket.socket, place: _Place, preset: Preset) -> None:
+    """Serve, and say at the end what happened and how punctual it was."""
+    serve(endpoint, listener, _greeter(_url(listener), preset, endpoint.model_name, place))
     click.echo(f"simulate: {json.dumps(endpoint.summary())}", err=True)
 
 

@@ -30,6 +30,7 @@ class Knobs:
     error_share: float = 0.0
     cut_share: float = 0.0
     api_key: str | None = None
+    overrun_ms: float = 5.0
 
 
 def deployment_of(
@@ -84,4 +85,5 @@ def build_settings(preset: Preset, deployment: Deployment, knobs: Knobs, key: An
         reasoning_field=knobs.reasoning_field or rules.reasoning_field,
         context_tokens=deployment.model.context,
         api_key=knobs.api_key,
+        overrun_s=knobs.overrun_ms / 1000,
     )

@@ -25,6 +25,7 @@ class Endpoint:
 
     def __init__(self, settings: Settings, model: BatchModel, truth: TruthFile | None = None) -> None:
         self.model = model
+        self.model_name = settings.model_name
         self.monitor = Monitor(model, settings.model_name)
         self.lateness = Lateness(round(settings.overrun_s * 1e9))
         self._settings = settings

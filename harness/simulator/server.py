@@ -53,17 +53,23 @@ def die_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-async def _serve(endpoint: Endpoint, listener: socket.socket, on_ready: Callable[[], None]) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+async def start(endpoint: Endpoint, listener: socket.socket) -> web.AppRunner:
+    """Begin to serve in the running loop; the caller ends it with `await runner.cleanup()`."""
     # handler_cancellation: a client that leaves must free its slot, as engines do
     runner = web.AppRunner(
         endpoint.application(), access_log=None, handler_cancellation=True, shutdown_timeout=0.1, handle_signals=False
     )
     await runner.setup()
     await web.SockSite(runner, listener, backlog=4096).start()
+    return runner
+
+
+async def _serve(endpoint: Endpoint, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    runner = await start(endpoint, listener)
     # What lives now lives long: leave it out of the collections that would otherwise delay a step.
     gc.collect()
     gc.freeze()

@@ -75,8 +75,17 @@ class Script:
         """Reasoning plus answer tokens."""
         return self.thought_tokens + len(self.answer)
 
+    def phases(self, begin: int, end: int) -> tuple[tuple[Phase, int], ...]:
+        """Tokens `begin` to `end` by phase: (phase, count), one or two."""
+        thought = self.thought_tokens
+        if end <= thought:
+            return (("r", end - begin),)
+        if begin >= thought:
+            return (("a", end - begin),)
+        return (("r", thought - begin), ("a", end - thought))
+
     def pieces(self, begin: int, end: int) -> list[Piece]:
-        """Tokens `begin` to `end`: one piece, or two where the thought ends in between."""
+        """The same with text."""
         thought = self.thought_tokens
         found: list[Piece] = []
         if begin < thought:
