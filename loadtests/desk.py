@@ -49,7 +49,7 @@ class Run:
     inbox: Inbox
     expected: set[str]
     entries: dict[str, WorkerEntry] = field(default_factory=dict)
-    open_calls: dict[str, int] = field(default_factory=dict)
+    open_calls: dict[str, tuple[int, int]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     stopped_ns: int | None = None  # wall
     invalid: bool = False
@@ -65,7 +65,7 @@ class Run:
     @property
     def in_flight(self) -> int:
         """Open calls of all workers."""
-        return sum(self.open_calls.values())
+        return sum(in_flight for in_flight, _ in self.open_calls.values())
 
 
 class Desk:
@@ -126,8 +126,8 @@ class Desk:
             run.books.enter(batch.worker, run.entries[batch.worker])
         run.books.append(batch.lines, batch.records)
         run.books.append_answers(batch.answers)
-        run.open_calls[batch.worker] = batch.in_flight
-        run.live.set_in_flight(run.in_flight)
+        run.open_calls[batch.worker] = (batch.in_flight, batch.awaiting_first)
+        run.live.set_in_flight(run.in_flight, sum(awaiting for _, awaiting in run.open_calls.values()))
         wall = run.entries[batch.worker].wall if batch.worker in run.entries else None
         for line in batch.lines.splitlines():
             run.live.add(line, wall)

@@ -57,8 +57,7 @@ class Startup:
         order = self.start.order(form)
         plan = self._plan(order, workers)
         plan = replace(plan, endpoint=self._running(plan))
-        key = read_key(plan.endpoint)
-        return Prepared(plan, order, self._asked(plan.endpoint, key))
+        return Prepared(plan, order, self._asked(plan))
 
     def close(self) -> None:
         """End the simulators that we started."""
@@ -86,12 +85,12 @@ class Startup:
             simulator = self._simulators[preset] = EmbeddedSimulator(preset, plan)
         return replace(plan.endpoint, base_url=simulator.base_url)
 
-    def _asked(self, endpoint: Endpoint, key: str | None) -> Mapping[str, Any] | None:
+    def _asked(self, plan: Plan) -> Mapping[str, Any] | None:
         if self._preflight_done:
             result: Mapping[str, Any] = json.loads(self._preflight_done)
             self._preflight_done = ""  # it speaks for the first run only
             return result
-        return preflight(endpoint, key)
+        return preflight(plan, read_key(plan.endpoint))
 
 
 def _tried(step: Callable[[], Value], found: list[Mistake], needed: str = "-") -> Value | None:

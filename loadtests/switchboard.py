@@ -14,6 +14,10 @@ from harness.records import StreamRecord
 Keep = Callable[[Finished], StreamRecord]
 
 
+class EngineLost(Exception):
+    """The engine process died: no more calls in this process."""
+
+
 class Switchboard:
     """The open calls of one process. All its methods belong to the hub's thread."""
 
@@ -35,6 +39,8 @@ class Switchboard:
 
     def call(self, call: Call, keep: Keep) -> StreamRecord:
         """Put one call through and wait for its end. A greenlet that is killed meanwhile leaves a censored record."""
+        if self.lost:
+            raise EngineLost
         ticket = self._engine.submit(call)
         result: AsyncResult = AsyncResult()
         self._open[ticket] = (keep, result)

@@ -10,6 +10,7 @@ from harness.errors import FAILED, Outcome
 from harness.load.figures import e2e_ms, error_text, ttfat_ms, ttft_ms
 from harness.records import StreamRecord
 from loadtests.bench import Bench, Refused
+from loadtests.switchboard import EngineLost
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 1.0
@@ -37,6 +38,8 @@ class ClosedLoopUser(User):
         except Refused as refusal:
             self.environment.trueyield_trouble(f"stopped by its cap: {refusal}")
             raise StopUser from refusal
+        except EngineLost as loss:  # the bench has told the desk
+            raise StopUser from loss
         report(self.environment, record)
         if record.outcome in FAILED:
             gevent.sleep(self._pause_s)

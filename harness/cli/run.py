@@ -174,7 +174,7 @@ def _preflight(plan: Plan) -> dict[str, Any] | None:
         return None
     from harness.load.preflight import preflight  # loads the engine: not for --help and --dry-run
 
-    return dict(preflight(plan.endpoint, read_key(plan.endpoint)))
+    return dict(preflight(plan, read_key(plan.endpoint)))
 
 
 def _become_locust(order: Order, setting: Setting, preflight: dict[str, Any] | None) -> NoReturn:
