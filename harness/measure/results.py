@@ -15,7 +15,7 @@ LoadState = Literal["demand_limited", "at_slo_knee", "saturated", "unknown"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distribution:
     """Spread of one metric over finished requests. A quantile that n does not allow is None (needs 29 for p90,
-    59 for p95, 299 for p99)."""
+    59 for p95, 299 for p99, 2,995 for p99.9). `failed`, `censored`: requests that could not give a value."""
 
     n: int
     failed: int
@@ -25,6 +25,7 @@ class Distribution:
     p90: float | None = None
     p95: float | None = None
     p99: float | None = None
+    p999: float | None = None
     max: float | None = None
 
 
@@ -136,4 +137,7 @@ class RunResult:
     notes: tuple[str, ...] = ()
     response_models: tuple[str, ...] = ()
     clock: str | None = None  # kernel | user | mixed
+    #: long answers are under-represented (`reasons` says why): OSL, think time, accuracy, $ per answer lean low
+    length_biased: bool = False
+    slos: dict[str, float] = field(default_factory=dict)  # metric name -> upper limit; judged goodput and useful
     schema: int = RUN_SCHEMA

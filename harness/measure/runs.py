@@ -1,0 +1,182 @@
+"""RunResult of a run folder: manifest and records in, run.json out. Reads no clock: same folder, same result."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from harness.errors import InputError, Mistake
+from harness.measure.deltas import GAP_PHASES, Flags
+from harness.measure.figures import Study, mix_of, part_of, tokens_of
+from harness.measure.folder import read_folder
+from harness.measure.load_state import load_of
+from harness.measure.quality import Grade, grade, grades_of
+from harness.measure.results import EndpointResult, Load, Mix, RunResult
+from harness.measure.sheet import output_tokens_inside, sheet_of
+from harness.measure.use import Use, slos_of, use_of, useful_of
+from harness.measure.validity import invalid_reasons
+from harness.measure.window import Window, clocks_of, window_of
+
+__all__ = ["Grade", "Use", "grade", "grades_of", "measure", "read_run", "slos_of", "use_of", "write_run"]
+
+#: a window shorter than this many median E2E, or more censored than this, leaves out the long answers
+MIN_WINDOW_E2E = 3.0
+MAX_CENSORED_SHARE = 0.05
+
+_QUANTILES = "p90 needs n >= 29, p95 59, p99 299, p99.9 2,995"
+
+
+def measure(folder: Path) -> RunResult:
+    """Measure a run folder, finished or not. InputError where it is no run folder."""
+    book = read_folder(folder)
+    clocks = clocks_of(book.manifest, book.records)
+    window, notes = window_of(book.manifest, book.records, clocks)
+    slos = slos_of(book.manifest.scenario, str(folder / "manifest.json"))
+    sheet = sheet_of(book.records, clocks, window or Window(0, 0), slos)
+    study = Study(
+        folder=book,
+        sheet=sheet,
+        seconds=window.seconds if window else None,
+        slos=slos,
+        tokens_inside=output_tokens_inside(sheet),
+    )
+    return _result(study, [*book.notes, *book.manifest.notes, *clocks.notes, *notes])
+
+
+def write_run(folder: Path, result: RunResult) -> None:
+    """Write run.json whole or not at all."""
+    draft = folder / "run.json.part"
+    draft.write_bytes(run_json(result) + b"\n")
+    draft.replace(folder / "run.json")
+
+
+def run_json(result: RunResult) -> bytes:
+    """run.json as text; a missing value is null."""
+    return msgspec.json.format(msgspec.json.encode(result), indent=2)
+
+
+def read_run(folder: Path) -> RunResult:
+    """Read run.json; InputError where it is missing or no run.json."""
+    path = folder / "run.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=RunResult)
+    except OSError:
+        mistake = Mistake(str(path), "", "no such file", "run.json; `trueyield measure` writes it")
+    except msgspec.DecodeError as error:
+        mistake = Mistake(str(path), "", str(error), "run.json of schema 1")
+    raise InputError([mistake])
+
+
+def _result(study: Study, notes: list[str]) -> RunResult:
+    manifest, records, sheet = study.folder.manifest, study.folder.records, study.sheet
+    everyone = np.ones(len(records), np.bool_)
+    whole = part_of(study, everyone)
+    mix = mix_of(study)
+    wanted = {record.request_id for record in records if record.stage == "measure"}
+    grades = grades_of(study.folder.path, wanted)
+    useful = useful_of(records, grades, study.slos)
+    invalid = invalid_reasons(study.folder)
+    biased = _length_bias(study, whole)
+    clocks = {record.clock for record in records if record.clock}
+    names = sorted({record.endpoint for record in records})
+    return RunResult(
+        run_id=manifest.run_id,
+        valid=not invalid,
+        invalid_reasons=invalid,
+        load=_load(study, mix),
+        window_s=study.seconds,
+        requests=whole.requests,
+        outcomes=whole.outcomes,
+        tokens=whole.tokens,
+        window_tokens=tokens_of(sheet, sheet.measured),
+        metrics=whole.metrics,
+        throughput=whole.throughput,
+        goodput=whole.goodput,
+        useful=useful,
+        mix=mix,
+        endpoints={name: whole if len(names) == 1 else part_of(study, _of(study, name)) for name in names},
+        reasons=_reasons(study, whole, mix, biased),
+        notes=tuple([*notes, *_notes(study, grades, biased)]),
+        response_models=tuple(sorted({record.response_model for record in records if record.response_model})),
+        clock=None if not clocks else clocks.pop() if len(clocks) == 1 else "mixed",
+        length_biased=biased is not None,
+        slos=study.slos,
+    )
+
+
+def _of(study: Study, endpoint: str) -> Flags:
+    return np.fromiter((record.endpoint == endpoint for record in study.folder.records), np.bool_)
+
+
+def _load(study: Study, mix: Mix) -> Load:
+    if study.seconds is None or mix.mean_in_flight is None or mix.mean_decoding is None:
+        return Load(state="unknown", evidence=("there is no measure window",))
+    return load_of(study.sheet, mix.mean_in_flight, mix.mean_decoding)
+
+
+def _length_bias(study: Study, whole: EndpointResult) -> str | None:
+    """Why long answers are under-represented; None where they are not."""
+    sheet, median = study.sheet, whole.metrics["e2e_s"].p50
+    measured = int(sheet.measured.sum())
+    censored = int((sheet.measured & sheet.censored).sum())
+    if measured and censored / measured > MAX_CENSORED_SHARE:
+        return f"{censored} of {measured} requests were still running when the run ended"
+    if study.seconds is not None and median is not None and study.seconds < MIN_WINDOW_E2E * median:
+        return (
+            f"the window of {study.seconds:.1f} s is shorter than {MIN_WINDOW_E2E:g} x the median E2E of {median:.1f} s"
+        )
+    return None
+
+
+def _reasons(study: Study, whole: EndpointResult, mix: Mix, biased: str | None) -> dict[str, str]:
+    reasons: dict[str, str] = {}
+    if study.seconds is None:
+        reasons["window_s"] = reasons["throughput"] = "no request began in a measure window"
+    if whole.goodput is None:
+        reasons["goodput"] = "the scenario states no SLOs" if not study.slos else reasons["window_s"]
+    if study.seconds is not None and whole.throughput.output_tokens_per_s is None:
+        reasons["throughput.output_tokens_per_s"] = "no record has a token count"
+    if mix.cached_share is None:
+        reasons["mix.cached_share"] = "the endpoint does not tell cached tokens"
+    if mix.reasoning_share is None:
+        reasons["mix.reasoning_share"] = "the endpoint does not count reasoning tokens"
+    if biased:
+        keys = ("mix.osl_tokens", "metrics.osl_tokens", "metrics.think_s", "useful.share")
+        reasons |= dict.fromkeys(keys, f"{biased}: long answers are under-represented; throughput stands")
+    reasons |= {f"metrics.{name}": _why_empty(name) for name, spread in whole.metrics.items() if not spread.n}
+    if any(spread.n and spread.p99 is None for spread in whole.metrics.values()):
+        reasons["quantiles"] = _QUANTILES
+    return reasons
+
+
+def _why_empty(name: str) -> str:
+    if name.endswith("_planned_s") or name == "lateness_s":
+        return "closed loop: requests have no planned time"
+    if name in ("think_s", "think_tokens_per_s", "itl_reasoning_s"):
+        return "no reasoning was seen or counted"
+    if name in GAP_PHASES:
+        return "no delta offsets were kept (or nothing was streamed)"
+    if name == "connect_s":
+        return "all connections were reused"
+    return "no delivered request of the measure window has one"
+
+
+def _notes(study: Study, grades: Mapping[str, Grade], biased: str | None) -> list[str]:
+    sheet, notes = study.sheet, []
+    if biased:
+        notes.append(f"{biased}: OSL, think time, accuracy and $ per answer lean low; throughput stands")
+    checked = sum(
+        record.request_id not in grades and grade(record.prompt_id, "").right is not None
+        for record, inside in zip(sheet.records, sheet.measured & sheet.delivered, strict=True)
+        if inside
+    )
+    if checked:
+        notes.append(f"{checked} answers have a checker but their text was not kept: they count as not wrong")
+    estimated = int((~np.isnan(sheet.output) & sheet.delivered).sum()) < int(sheet.delivered.sum())
+    if estimated:
+        notes.append("some delivered answers have no token count: their deltas x the mean tokens per delta are used")
+    not_sent = sum(worker.not_sent for worker in study.folder.manifest.workers.values())
+    if not_sent:
+        notes.append(f"{not_sent} planned requests were NOT SENT: our own cap on requests in flight refused them")
+    return notes
