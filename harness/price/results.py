@@ -18,6 +18,7 @@ class TestBill:
     usd_unknown_max: float | None
     spend: dict[str, float]
     usd_reported: float | None = None  # the provider's own figures, summed, where it sent any
+    basis: Literal["price_card", "gpu_time"] | None = None  # tokens on the card, or accelerator time of the whole run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,197 @@
+"""Bills: a case goes in; the test bill, the buyer's and the owner's unit costs come out, with a reason for each None."""
+
+from harness.price.case import Case
+from harness.price.ledger import UNIT_USES, USES, Ledger, weights
+from harness.price.results import Buyer, Owner, TestBill
+from harness.price.tco import INPUT_TOKENS_PER_OUTPUT_TOKEN, Split, split
+
+ADD_CARD = "this endpoint has no price card: add `price_card:` to its entry in providers.yaml"
+ADD_DEPLOYMENT = "what it runs on is not declared: add `deployment:` to its entry in providers.yaml"
+ADD_HOUR = "an hour of it has no price: add `usd_per_gpu_hour:`, `gpu_hour:` or `tco:` to its deployment"
+
+
+def no_hour_reason(case: Case) -> str:
+    """Why there is no owner's cost."""
+    return ADD_DEPLOYMENT if case.deployment is None else ADD_HOUR
+
+
+# -- the whole test -----------------------------------------------------------------------------------------------
+
+
+def test_bill(case: Case, reasons: dict[str, str]) -> TestBill:
+    """All that this test cost: on the card where there is one, else accelerator time; split by use to the last cent."""
+    reported = [entry.record.usd_reported for entry in case.entries if entry.record.usd_reported is not None]
+    usd_reported = sum(reported) if reported else None
+    if usd_reported is None:
+        reasons["test_bill.usd_reported"] = "the endpoint sends no bill of its own"
+    if case.own is not None and not _all_unpriced(case.own, case):
+        return TestBill(
+            usd_known=case.own.usd_known,
+            usd_unknown_max=case.own.usd_unknown_max,
+            spend=dict(case.own.spend),
+            usd_reported=usd_reported,
+            basis="price_card",
+        )
+    if case.usd_per_s is not None:
+        spend = _accelerator_spend(case, case.usd_per_s)
+        return TestBill(
+            usd_known=sum(spend.values()),
+            usd_unknown_max=0.0,
+            spend=spend,
+            usd_reported=usd_reported,
+            basis="gpu_time",
+        )
+    why = ADD_CARD if case.own is None else _no_rates(case.own)
+    reasons["test_bill.usd_known"] = reasons["test_bill.usd_unknown_max"] = reasons["test_bill.basis"] = why
+    return TestBill(usd_known=None, usd_unknown_max=None, spend={}, usd_reported=usd_reported)
+
+
+def _all_unpriced(ledger: Ledger, case: Case) -> bool:
+    return bool(case.entries) and ledger.unpriced == len(case.entries)
+
+
+def _no_rates(ledger: Ledger) -> str:
+    return f"the price card {ledger.card.name} has no rates for the time of this run"
+
+
+def _accelerator_spend(case: Case, usd_per_s: float) -> dict[str, float]:
+    """Warm-up and drain cost their time; the window's time is shared by the work that each use caused."""
+    warm_up_s, window_s, drain_s = _stage_seconds(case)
+    work = weights(case.entries, case.guess, INPUT_TOKENS_PER_OUTPUT_TOKEN)
+    inside = [use for use in USES if use in UNIT_USES or use == "cut_off"]
+    total = sum(work[use] for use in inside)
+    shares = {use: work[use] / total for use in inside} if total else {"failed": 1.0}
+    spend = {use: shares.get(use, 0.0) * window_s * usd_per_s for use in USES}
+    spend["warm_up"] += warm_up_s * usd_per_s
+    spend["drain"] += drain_s * usd_per_s
+    return spend
+
+
+def _stage_seconds(case: Case) -> tuple[float, float, float]:
+    """Length of warm-up, window and drain; a run without books has only its window."""
+    stages, window_s = case.manifest.stages, case.run.window_s or 0.0
+    if stages is None:
+        return 0.0, window_s, 0.0
+    warm_up_s = (stages.measure_begin_ns - stages.began_ns) / 1e9
+    if stages.measure_end_ns is None or stages.ended_ns is None:
+        return warm_up_s, window_s, 0.0
+    return warm_up_s, window_s, (stages.ended_ns - stages.measure_end_ns) / 1e9
+
+
+# -- the window, as its buyer sees it -----------------------------------------------------------------------------
+
+
+def buyer(case: Case, reasons: dict[str, str]) -> Buyer:
+    """Unit prices that were paid for the window's own requests, at their own times."""
+    ledger = case.own
+    if ledger is None:
+        reasons["buyer"] = ADD_CARD
+        return Buyer()
+    unit = ledger.unit
+    paid_input = unit.plain.usd + unit.cached.usd
+    tokens_input = unit.plain.tokens + unit.cached.tokens
+    if not unit.priced:
+        reasons["buyer"] = _no_rates(ledger) if ledger.unpriced else "no request of the measure window ended by itself"
+    elif not tokens_input + unit.output.tokens:
+        reasons["buyer"] = "no request of the measure window has a token count"
+    return Buyer(
+        usd_per_mtok_input=_per_mtok(paid_input, tokens_input),
+        usd_per_mtok_output=_per_mtok(unit.output.usd, unit.output.tokens),
+        usd_per_mtok_blended=_per_mtok(unit.usd_known, tokens_input + unit.output.tokens),
+        usd_per_mtok_blend_3to1=unit.blend_3to1_sum / unit.priced if unit.priced else None,
+        usd_per_1k_useful=per_1k_useful(unit.usd_max, case, "buyer.usd_per_1k_useful", reasons),
+        price_card=ledger.card.name,
+        price_date=ledger.card.as_of,
+        price_label=", ".join(label for label, _ in unit.labels.most_common()) or None,
+    )
+
+
+def _per_mtok(usd: float, tokens: float) -> float | None:
+    return usd / tokens * 1e6 if tokens else None
+
+
+def per_1k_useful(usd: float, case: Case, key: str, reasons: dict[str, str]) -> float | None:
+    """The window's cost over its useful answers; with none, the reason carries the least that it can be."""
+    useful = case.run.useful
+    if useful.count:
+        return usd / useful.count * 1000
+    # rule of three: zero of n puts the 95 % upper limit of the share at 3 / n
+    least = f"; at 95 % confidence 1,000 cost at least ${usd / 3 * 1000:.4g}" if useful.total and usd else ""
+    reasons[key] = f"none of {useful.total} answers was useful{least}"
+    return None
+
+
+# -- the window, as its owner sees it -----------------------------------------------------------------------------
+
+
+def owner(case: Case, reasons: dict[str, str]) -> Owner:
+    """Accelerator time of the window over what it delivered."""
+    hour, deployment, window_usd = case.hour, case.deployment, case.window_usd
+    if hour is None or deployment is None:
+        reasons["owner"] = no_hour_reason(case)
+        return Owner()
+    in_flight = case.run.mix.mean_in_flight
+    shares = _split(case, reasons)
+    revenue = revenue_per_s(case.seller, case)
+    if revenue is None:
+        reasons["owner.revenue_per_gpu_hour"] = ADD_CARD if case.seller is None else "nothing was billed"
+    if window_usd is None:
+        reasons["owner.usd_per_1k_useful"] = reasons["owner.users_per_gpu"] = "there is no measure window"
+    if hour.as_of is None:
+        reasons["owner.as_of"] = "the price of an hour is declared without a date: add `price_as_of:`"
+    cached = case.run.mix.cached_share
+    return Owner(
+        usd_per_gpu_hour=hour.usd,
+        basis=hour.basis,
+        as_of=hour.as_of,
+        usd_per_mtok_output_allin=_allin(case),
+        usd_per_mtok_total=_per_mtok_total(case),
+        usd_per_mtok_input_computed_split=shares.usd_per_mtok_input_computed if shares else None,
+        usd_per_mtok_input_cached_split=shares.usd_per_mtok_input_cached if shares and cached is not None else None,
+        usd_per_mtok_output_split=shares.usd_per_mtok_output if shares else None,
+        split_rule=shares.rule if shares else None,
+        usd_per_1k_useful=None
+        if window_usd is None
+        else per_1k_useful(window_usd, case, "owner.usd_per_1k_useful", reasons),
+        users_per_gpu=None if in_flight is None else in_flight / deployment.count,
+        revenue_per_gpu_hour=None if revenue is None else revenue * 3600 / deployment.count,
+    )
+
+
+def _allin(case: Case) -> float | None:
+    rate, usd_per_s = case.output_tokens_per_s, case.usd_per_s
+    return None if rate is None or usd_per_s is None else usd_per_s / rate * 1e6
+
+
+def _per_mtok_total(case: Case) -> float | None:
+    """Per million tokens of either kind; each output token brings its request's share of input."""
+    allin, shape = _allin(case), case.shape
+    if allin is None or shape is None:
+        return None
+    return allin * shape.osl_tokens / (shape.isl_tokens + shape.osl_tokens)
+
+
+def _split(case: Case, reasons: dict[str, str]) -> Split | None:
+    """The cost of one mean request, shared by the marginal rule."""
+    allin, shape = _allin(case), case.shape
+    if case.run.mix.cached_share is None:
+        reasons["owner.usd_per_mtok_input_cached_split"] = "the endpoint does not tell cached tokens"
+    if allin is None or shape is None:
+        why = "no output tokens were counted in the measure window"
+        names = ("output_allin", "total", "input_computed_split", "input_cached_split", "output_split")
+        reasons |= {f"owner.usd_per_mtok_{name}": why for name in names} | {"owner.split_rule": why}
+        return None
+    cached = shape.isl_tokens * shape.cached_share
+    return split(allin * shape.osl_tokens / 1e6, shape.isl_tokens - cached, cached, shape.osl_tokens)
+
+
+def revenue_per_s(ledger: Ledger | None, case: Case) -> float | None:
+    """What a card certainly brings per second: the measured output rate x the known bill per delivered output token.
+
+    Both are of the window, but the rate counts tokens when they arrive and the bill counts requests when they began;
+    taking the bill per token keeps the edges of the window out of the revenue.
+    """
+    rate = case.output_tokens_per_s
+    if ledger is None or rate is None or not ledger.unit.delivered_output_tokens:
+        return None
+    return rate * ledger.unit.usd_known / ledger.unit.delivered_output_tokens

@@ -1,0 +1,128 @@
+"""Case: a run folder goes in; everything that pricing needs comes out, read once.
+
+Prices, deployment and model come from the manifest, not from today's providers.yaml: a run is priced as it was.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from harness.errors import InputError, Mistake
+from harness.measure.folder import read_folder
+from harness.measure.results import RunResult
+from harness.measure.runs import grades_of, read_run, slos_of, use_of
+from harness.measure.window import clocks_of
+from harness.price.cost import Guess
+from harness.price.ledger import Entry, Ledger, guess_from, keep_ledger
+from harness.price.tco import GpuHour, gpu_hour
+from harness.providers import Deployment, Endpoint
+from harness.records import Manifest, StreamRecord, Wall
+from harness.theory import Shape
+
+#: Tokens to assume where neither the run nor its scenario tells any; the built-in prompts and caps stay below.
+_UNTOLD_TOKENS = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """`own`: the card that this endpoint's callers pay; `seller`: the card of its revenue (they differ by sell_at)."""
+
+    manifest: Manifest
+    endpoint: Endpoint
+    run: RunResult
+    entries: tuple[Entry, ...]
+    guess: Guess
+    slos: dict[str, float]
+    own: Ledger | None
+    seller: Ledger | None
+    compared: tuple[Ledger, ...]
+    hour: GpuHour | None
+    shape: Shape | None
+
+    @property
+    def deployment(self) -> Deployment | None:
+        return self.endpoint.deployment
+
+    @property
+    def output_tokens_per_s(self) -> float | None:
+        """The measured rate of the window; None where nothing was delivered."""
+        return self.run.throughput.output_tokens_per_s or None
+
+    @property
+    def usd_per_s(self) -> float | None:
+        """Cost of the whole deployment, every second."""
+        if self.hour is None or self.deployment is None:
+            return None
+        return self.hour.usd * self.deployment.count / 3600
+
+    @property
+    def window_usd(self) -> float | None:
+        """Owner's cost of the measure window."""
+        seconds = self.run.window_s
+        return None if self.usd_per_s is None or seconds is None else self.usd_per_s * seconds
+
+
+def read_case(folder: Path) -> Case:
+    """Read and bill a measured run folder; InputError where a part of it is missing or malformed."""
+    run = read_run(folder)
+    book = read_folder(folder)
+    endpoint = _endpoint(book.manifest, folder)
+    slos = slos_of(book.manifest.scenario, str(folder / "manifest.json"))
+    guess = _guess(book.manifest, book.records)
+    entries = _entries(folder, book.manifest, book.records, slos)
+    seller_card = endpoint.sell_at or endpoint.price_card
+    own_card = endpoint.price_card or endpoint.sell_at
+    own = keep_ledger(own_card, entries, guess) if own_card else None
+    return Case(
+        manifest=book.manifest,
+        endpoint=endpoint,
+        run=run,
+        entries=entries,
+        guess=guess,
+        slos=slos,
+        own=own,
+        seller=own if seller_card is own_card or seller_card is None else keep_ledger(seller_card, entries, guess),
+        compared=tuple(keep_ledger(card, entries, guess) for card in endpoint.compare_with),
+        hour=gpu_hour(endpoint.deployment) if endpoint.deployment else None,
+        shape=_shape(run),
+    )
+
+
+def _endpoint(manifest: Manifest, folder: Path) -> Endpoint:
+    try:
+        return msgspec.convert(manifest.endpoint, Endpoint)
+    except msgspec.ValidationError as error:
+        raise InputError([Mistake(str(folder / "manifest.json"), "endpoint", str(error), "a resolved endpoint")]) from None
+
+
+def _entries(
+    folder: Path, manifest: Manifest, records: list[StreamRecord], slos: dict[str, float]
+) -> tuple[Entry, ...]:
+    clocks = clocks_of(manifest, records)
+    anchors = {worker: entry.wall for worker, entry in manifest.workers.items()}
+    borrowed = Wall(offset_ns=clocks.default, error_ns=0, taken_at=manifest.created_at)
+    grades = grades_of(folder)
+    return tuple(
+        Entry(
+            record=record,
+            use=use_of(record, grades.get(record.request_id), slos),
+            wall=anchors.get(record.worker, borrowed),
+        )
+        for record in records
+    )
+
+
+def _guess(manifest: Manifest, records: list[StreamRecord]) -> Guess:
+    workload = manifest.scenario.get("workload") or {}
+    return guess_from(
+        records, workload.get("isl_tokens") or _UNTOLD_TOKENS, workload.get("max_tokens") or _UNTOLD_TOKENS
+    )
+
+
+def _shape(run: RunResult) -> Shape | None:
+    """The mean request that the run really had; a cache that is not reported counts as none."""
+    mix = run.mix
+    if not mix.isl_tokens or not mix.osl_tokens:
+        return None
+    return Shape(isl_tokens=mix.isl_tokens, osl_tokens=mix.osl_tokens, cached_share=mix.cached_share or 0.0)
