@@ -3,7 +3,8 @@
 Colours are names with an @ in front ("@measured"); the page puts its own colours in, light or dark.
 """
 
-from collections.abc import Callable, Sequence
+import html
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from harness.price.results import Factor
 from harness.report import quantities as q
-from harness.report.contents import Level, RunContents
+from harness.report.contents import RunContents
 from harness.report.samples import Samples
 
 Floats = npt.NDArray[np.float64]
@@ -49,21 +50,10 @@ def run_charts(contents: RunContents, samples: Samples | None) -> tuple[dict[str
             "throughput": lambda: throughput(samples),
             "in_flight": lambda: in_flight(samples),
         }
-    return _make(makers)
+    return make_charts(makers)
 
 
-def sweep_charts(levels: Sequence[Level]) -> tuple[dict[str, Chart], tuple[str, ...]]:
-    """The frontier of a sweep, its cost and its latencies over load."""
-    return _make(
-        {
-            "frontier": lambda: frontier(levels),
-            "cost": lambda: cost_over_load(levels),
-            "ttft": lambda: latency_over_load(levels),
-        }
-    )
-
-
-def _make(makers: dict[str, Callable[[], Chart | None]]) -> tuple[dict[str, Chart], tuple[str, ...]]:
+def make_charts(makers: dict[str, Callable[[], Chart | None]]) -> tuple[dict[str, Chart], tuple[str, ...]]:
     charts, trouble = {}, []
     for key, maker in makers.items():
         try:
@@ -103,12 +93,12 @@ def waterfall(contents: RunContents) -> Chart | None:
         key="waterfall",
         title="Where the yield went",
         text=f"Revenue over cost falls from {begin:.2f} in theory to {end:.2f}. Steps: {steps}. 1 is break-even.",
-        figure=_figure([trace], yaxis=axis, shapes=[even], height=380),
+        figure=figure([trace], yaxis=axis, shapes=[even], height=380),
     )
 
 
 def _label(factor: Factor) -> str:
-    name = q.plain(factor.factor, 40)
+    name = label(factor.factor)
     return name if factor.kind == "measured" else f"{name} ({factor.kind})"
 
 
@@ -122,7 +112,7 @@ def theory(contents: RunContents) -> Chart | None:
     if bound.at_best_load is not None:
         rows.append(("theory, best load", bound.at_best_load.output_tokens_per_s, "@faint"))
     trace = {
-        "type": "bar", "orientation": "h", "y": [row[0] for row in rows], "x": [_round(row[1]) for row in rows],
+        "type": "bar", "orientation": "h", "y": [row[0] for row in rows], "x": [round4(row[1]) for row in rows],
         "marker": {"color": [row[2] for row in rows]}, "text": [q.rate(row[1]) for row in rows],
         "textposition": "auto", "hoverinfo": "y+text", "showlegend": False,
     }  # fmt: skip
@@ -130,13 +120,13 @@ def theory(contents: RunContents) -> Chart | None:
         key="theory",
         title="Output rate beside its bounds",
         text="; ".join(f"{name}: {q.rate(value)} output tokens/s" for name, value, _ in rows),
-        figure=_figure([trace], xaxis={"title": {"text": "output tokens/s"}, "rangemode": "tozero"}, height=210),
+        figure=figure([trace], xaxis={"title": {"text": "output tokens/s"}, "rangemode": "tozero"}, height=210),
     )
 
 
 def outcomes(contents: RunContents) -> Chart | None:
     found = sorted(contents.run.outcomes.items(), key=lambda pair: pair[1])
-    found = [(q.plain(name, 40), number) for name, number in found if number]
+    found = [(label(name), number) for name, number in found if number]
     if not found:
         return None
     colours = ["@measured" if name == "ok" else "@faint" if name == "censored" else "@loss" for name, _ in found]
@@ -149,7 +139,7 @@ def outcomes(contents: RunContents) -> Chart | None:
         key="outcomes",
         title="How the requests ended",
         text="; ".join(f"{name}: {number:,}" for name, number in reversed(found)),
-        figure=_figure([trace], xaxis={"title": {"text": "requests"}}, height=110 + 34 * len(found)),
+        figure=figure([trace], xaxis={"title": {"text": "requests"}}, height=110 + 34 * len(found)),
     )
 
 
@@ -159,14 +149,12 @@ _SPEND_COLOURS = {"useful": "@measured", "not_useful": "@loss", "failed": "@loss
 def bill(contents: RunContents) -> Chart | None:
     """The test bill: one bar, split by what the money bought."""
     spend = contents.economics.test_bill.spend if contents.economics else {}
-    parts = [
-        (q.plain(name, 30).replace("_", " "), usd, _SPEND_COLOURS.get(name, "@faint")) for name, usd in spend.items()
-    ]
+    parts = [(label(name).replace("_", " "), usd, _SPEND_COLOURS.get(name, "@faint")) for name, usd in spend.items()]
     parts = [part for part in parts if part[1] > 0]
     if not parts:
         return None
     trace = {
-        "type": "bar", "x": [name for name, _, _ in parts], "y": [_round(usd) for _, usd, _ in parts],
+        "type": "bar", "x": [name for name, _, _ in parts], "y": [round4(usd) for _, usd, _ in parts],
         "marker": {"color": [colour for _, _, colour in parts]}, "text": [q.usd(usd) for _, usd, _ in parts],
         "textposition": "outside", "cliponaxis": False, "hoverinfo": "x+text", "showlegend": False,
     }  # fmt: skip
@@ -174,7 +162,7 @@ def bill(contents: RunContents) -> Chart | None:
         key="bill",
         title="What this test paid for",
         text="; ".join(f"{name}: {q.usd(usd)}" for name, usd, _ in parts),
-        figure=_figure([trace], yaxis={"title": {"text": "USD"}}, height=280),
+        figure=figure([trace], yaxis={"title": {"text": "USD"}}, height=280),
     )
 
 
@@ -201,7 +189,7 @@ def latency(samples: Samples) -> Chart | None:
         key="latency",
         title="How long people wait",
         text="; ".join(texts),
-        figure=_figure(
+        figure=figure(
             traces,
             xaxis={"type": "log", "title": {"text": "seconds after the request was sent"}, "dtick": "D2"},
             yaxis={"title": {"text": "% of requests"}, "range": [0, 101]},
@@ -234,8 +222,9 @@ def _histogram(key: str, title: str, values: Floats, unit: str) -> Chart:
     counts, edges = np.histogram(shown, bins=_BARS)
     middles = (edges[:-1] + edges[1:]) / 2
     trace = {
-        "type": "bar", "x": _rounded(middles), "y": [int(number) for number in counts], "marker": {"color": "@measured"},
-        "width": [_round(float(edges[1] - edges[0]))] * _BARS, "showlegend": False,
+        "type": "bar", "x": _rounded(middles), "y": counts.tolist(),
+        "marker": {"color": "@measured"},
+        "width": [round4(float(edges[1] - edges[0]))] * _BARS, "showlegend": False,
         "hovertemplate": "%{x:.3g} ms: %{y:,}<extra></extra>",
     }  # fmt: skip
     half, most = float(np.median(values)), float(np.quantile(values, 0.9))
@@ -244,7 +233,7 @@ def _histogram(key: str, title: str, values: Floats, unit: str) -> Chart:
         key=key,
         title=title,
         text=f"{text}. {values.size - shown.size:,} values above {top:.3g} ms are not drawn.",
-        figure=_figure([trace], xaxis={"title": {"text": unit}}, yaxis={"title": {"text": "count"}}, bargap=0.05),
+        figure=figure([trace], xaxis={"title": {"text": unit}}, yaxis={"title": {"text": "count"}}, bargap=0.05),
     )
 
 
@@ -297,106 +286,14 @@ def _over_time(key: str, title: str, unit: str, edges: Floats, values: Floats, s
         inside = values[(middles >= begin) & (middles <= end)]
         if inside.size:
             text = f"mean {inside.mean():.4g} {unit} in the measure window, {inside.min():.4g} to {inside.max():.4g}"
-        shapes = [{"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": _round(at), "x1": _round(at),
+        shapes = [{"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": round4(at), "x1": round4(at),
                    "line": {"color": "@ink", "width": 1, "dash": "dot"}} for at in (begin, end)]  # fmt: skip
-    axes = {"xaxis": {"title": {"text": "seconds since the run began; dotted: the measure window"}},
+    axes: Figure = {"xaxis": {"title": {"text": "seconds since the run began; dotted: the measure window"}},
             "yaxis": {"title": {"text": unit}, "rangemode": "tozero"}}  # fmt: skip
-    return Chart(key=key, title=title, text=text, figure=_figure([trace], shapes=shapes, **axes))
+    return Chart(key=key, title=title, text=text, figure=figure([trace], shapes=shapes, **axes))
 
 
-def frontier(levels: Sequence[Level]) -> Chart | None:
-    """What one user gets against what all get: measured levels, and the bound at each of them."""
-    rows = [(level.users, level.contents) for level in levels if level.contents and level.contents.run.valid]
-    measured = [
-        (users, found.run.throughput.output_tokens_per_s_per_user, found.run.throughput.output_tokens_per_s)
-        for users, found in rows
-    ]
-    bounds = [
-        (users, row.output_tokens_per_s_per_user, row.output_tokens_per_s)
-        for users, found in rows
-        if found.economics and (row := found.economics.bound.at_this_load)
-    ]
-    traces = [trace for trace in (_frontier_line("measured", "@measured", measured),
-                                  _frontier_line("theory, same load", "@theory", bounds)) if trace]  # fmt: skip
-    if not traces:
-        return None
-    text = "; ".join(
-        f"{q.counted(users, 'user')}: {q.rate(each)} tok/s for each, {q.rate(total)} in all"
-        for users, each, total in measured
-    )
-    return Chart(
-        key="frontier",
-        title="What one user gets, what all users get",
-        text=text,
-        figure=_figure(
-            traces,
-            xaxis={"title": {"text": "output tokens/s for one user"}, "rangemode": "tozero"},
-            yaxis={"title": {"text": "output tokens/s in all"}, "rangemode": "tozero"},
-            height=420,
-        ),
-    )
-
-
-def _frontier_line(name: str, colour: str, points: Sequence[tuple[int, float | None, float | None]]) -> Figure | None:
-    known = [(users, each, total) for users, each, total in points if each is not None and total is not None]
-    if not known:
-        return None
-    return {
-        "type": "scatter", "mode": "lines+markers+text", "name": name, "x": [_round(each) for _, each, _ in known],
-        "y": [_round(total) for _, _, total in known], "text": [str(users) for users, _, _ in known],
-        "textposition": "top right", "cliponaxis": False, "marker": {"size": 9, "color": colour},
-        "line": {"color": colour, "width": 2, "dash": "solid" if name == "measured" else "dot"},
-        "hovertemplate": "%{text} users: %{x:.3g} tok/s each, %{y:,.4g} in all<extra>" + name + "</extra>",
-    }  # fmt: skip
-
-
-def cost_over_load(levels: Sequence[Level]) -> Chart | None:
-    """What 1,000 useful answers cost at each load."""
-    rows = [
-        (level.users, usd)
-        for level in levels
-        if level.contents and level.contents.run.valid and (usd := level.contents.usd_per_1k_useful) is not None
-    ]
-    if not rows:
-        return None
-    trace = {
-        "type": "scatter", "mode": "lines+markers+text", "x": [users for users, _ in rows],
-        "y": [_round(usd) for _, usd in rows], "text": [q.usd(usd) for _, usd in rows], "textposition": "top center",
-        "cliponaxis": False, "marker": {"size": 9, "color": "@measured"}, "line": {"color": "@measured", "width": 2},
-        "hoverinfo": "x+text", "showlegend": False,
-    }  # fmt: skip
-    return Chart(
-        key="cost",
-        title="1,000 useful answers cost",
-        text="; ".join(f"{q.counted(users, 'user')}: {q.usd(usd)}" for users, usd in rows),
-        figure=_figure(
-            [trace], xaxis={"title": {"text": "users"}}, yaxis={"title": {"text": "USD"}, "rangemode": "tozero"}
-        ),
-    )
-
-
-def latency_over_load(levels: Sequence[Level]) -> Chart | None:
-    """Time to first token at each load: half of the requests, nine in ten, 99 in 100."""
-    found = [(level.users, level.contents.run.metrics.get("ttft_s")) for level in levels if level.contents]
-    traces = []
-    for name, colour in (("p50", "@measured"), ("p90", "@second"), ("p99", "@loss")):
-        points = [(users, value) for users, spread in found if spread and (value := getattr(spread, name)) is not None]
-        if points:
-            traces.append({
-                "type": "scatter", "mode": "lines+markers", "name": name, "x": [users for users, _ in points],
-                "y": [_round(value) for _, value in points], "marker": {"size": 8, "color": colour},
-                "line": {"color": colour, "width": 2}, "hovertemplate": f"%{{y:.3g}} s<extra>{name}</extra>",
-            })  # fmt: skip
-    if not traces:
-        return None
-    text = "; ".join(
-        f"{q.counted(users, 'user')}: half within {q.seconds(spread.p50)}" for users, spread in found if spread
-    )
-    axes = {"xaxis": {"title": {"text": "users"}}, "yaxis": {"title": {"text": "seconds"}, "rangemode": "tozero"}}
-    return Chart(key="ttft", title="Time to first token", text=text, figure=_figure(traces, **axes))
-
-
-def _figure(traces: list[Figure], height: int = 320, **layout: Any) -> Figure:
+def figure(traces: list[Figure], height: int = 320, **layout: Any) -> Figure:
     return {"data": traces, "layout": {"height": height, **layout}}
 
 
@@ -411,10 +308,15 @@ def _shares(size: int) -> Floats:
     return np.unique(np.concatenate((body, tail, [1.0])))
 
 
+def label(text: str) -> str:
+    """Foreign text for a chart: plotly reads a few tags (links among them) in labels, so none may stay one."""
+    return html.escape(q.plain(text, 40), quote=False)
+
+
 def _rounded(values: Floats) -> list[float | None]:
-    return [_round(float(value)) for value in values]
+    return [round4(float(value)) for value in values]
 
 
-def _round(value: float) -> float | None:
+def round4(value: float) -> float | None:
     """Four significant digits are more than a screen shows; a file of a million records stays small."""
     return float(f"{value:.4g}") if np.isfinite(value) else None

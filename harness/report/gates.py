@@ -133,10 +133,9 @@ def with_default(gates: Sequence[str]) -> tuple[str, ...]:
     return tuple(gates) if has_own else (*gates, DEFAULT_GATE)
 
 
-def write_verdicts(folder: Path, verdicts: Sequence[Verdict]) -> None:
+def write_verdicts(folder: Path, run_id: str, verdicts: Sequence[Verdict]) -> None:
     """Write verdicts.json whole or not at all."""
     passed = all(verdict.passed for verdict in verdicts)
-    run_id = read_run_contents(folder).run.run_id
     content = msgspec.json.encode(_VerdictsFile(run_id=run_id, passed=passed, verdicts=list(verdicts)))
     draft = folder / "verdicts.json.part"
     draft.write_bytes(msgspec.json.format(content, indent=2) + b"\n")

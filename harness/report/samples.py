@@ -99,7 +99,7 @@ class _Pass:
 
     origin_ns: int | None
     offsets: dict[str, int]
-    columns: dict[str, array[float]] = field(default_factory=lambda: {name: array("d") for name in _NUMBERS})
+    columns: dict[str, "array[float]"] = field(default_factory=lambda: {name: array("d") for name in _NUMBERS})
     gaps: "_Gaps" = field(default_factory=lambda: _Gaps())
     slowest: list[tuple[float, int, Slow]] = field(default_factory=list)
     failures: Counter[tuple[str, str, str]] = field(default_factory=Counter)
