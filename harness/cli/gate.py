@@ -25,7 +25,7 @@ def command(folder: Path, gates: tuple[str, ...], as_json: bool) -> int:
     """
     contents = read_run_contents(folder)
     verdicts = judge(contents, gates or with_default(contents.gates))
-    write_verdicts(folder, contents.run.run_id, verdicts)
+    write_verdicts(folder, verdicts)
     run = contents.run
     if as_json:
         document = {"run_id": run.run_id, "valid": run.valid, "invalid_reasons": run.invalid_reasons,

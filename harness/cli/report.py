@@ -70,7 +70,7 @@ def _run(folder: Path, work: _Rebuild) -> int:
         verdicts = judge(contents, with_default(contents.gates))
     except TrueyieldError as error:  # a gate of the scenario that cannot be read has not passed
         verdicts = [Verdict(gate=gate, passed=False, found=None, reason=_told(error)) for gate in contents.gates]
-    write_verdicts(folder, contents.run.run_id, verdicts)
+    write_verdicts(folder, verdicts)
     if not contents.run.valid:
         return ExitCode.INVALID
     return ExitCode.PASSED if all(verdict.passed for verdict in verdicts) else ExitCode.GATE_FAILED

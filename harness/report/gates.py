@@ -82,7 +82,6 @@ class _VerdictsFile(msgspec.Struct, frozen=True, kw_only=True):
     """The shape of verdicts.json."""
 
     schema: int = VERDICTS_SCHEMA
-    run_id: str
     passed: bool
     verdicts: list[Verdict]
 
@@ -133,10 +132,10 @@ def with_default(gates: Sequence[str]) -> tuple[str, ...]:
     return tuple(gates) if has_own else (*gates, DEFAULT_GATE)
 
 
-def write_verdicts(folder: Path, run_id: str, verdicts: Sequence[Verdict]) -> None:
+def write_verdicts(folder: Path, verdicts: Sequence[Verdict]) -> None:
     """Write verdicts.json whole or not at all."""
     passed = all(verdict.passed for verdict in verdicts)
-    content = msgspec.json.encode(_VerdictsFile(run_id=run_id, passed=passed, verdicts=list(verdicts)))
+    content = msgspec.json.encode(_VerdictsFile(passed=passed, verdicts=list(verdicts)))
     draft = folder / "verdicts.json.part"
     draft.write_bytes(msgspec.json.format(content, indent=2) + b"\n")
     draft.replace(folder / "verdicts.json")

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
 import msgspec
 from prometheus_client import CollectorRegistry, generate_latest
@@ -18,7 +19,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from harness import __version__
-from harness.records import ClientLag, Wall
+from harness.price.cost import request_usd
+from harness.providers import Endpoint, PriceCard
+from harness.records import ClientLag, StreamRecord, Wall
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MOST_SERIES = 200  # of (endpoint, model): a server that invents model names cannot fill the memory
@@ -90,8 +93,13 @@ class Histogram:
 
 @dataclass(slots=True)
 class LiveRun:
-    """What a run has counted so far. `price_of` says what one request cost, None where that is not known."""
+    """What a run has counted so far.
 
+    `price_of` says what one request cost, None where that is not known; without it the endpoint's own card does.
+    """
+
+    endpoint: Endpoint | None = None
+    scenario: str = ""
     price_of: PriceOf | None = None
     users: int = 0
     in_flight: int = 0
@@ -107,6 +115,11 @@ class LiveRun:
     ttft_s: dict[Labels, Histogram] = field(default_factory=dict)
     e2e_s: dict[Labels, Histogram] = field(default_factory=dict)
     _known: set[Labels] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        card = self.endpoint.price_card if self.endpoint is not None else None
+        if self.price_of is None and card is not None:
+            self.price_of = _by_card(card)
 
     def add(self, line: bytes, wall: Wall | None = None) -> None:
         """Count one encoded record (a line of records.jsonl); a line that is none is counted as unreadable."""
@@ -165,20 +178,31 @@ class LiveRun:
             self.spend_usd[labels] += usd
 
 
-class LiveCollector(Collector):
-    """Answers a scrape from the state of one LiveRun."""
+def _by_card(card: PriceCard) -> PriceOf:
+    def price_of(record: SlimRecord, wall: Wall) -> float | None:
+        # the fields that a bill reads have the same names in both
+        return request_usd(card, cast(StreamRecord, record), wall)
 
-    def __init__(self, live: LiveRun) -> None:
+    return price_of
+
+
+class LiveCollector(Collector):
+    """Answers a scrape from the state of one LiveRun; before the first run there is none."""
+
+    def __init__(self, live: LiveRun | None) -> None:
         self._live = live
 
     def collect(self) -> Iterator[Metric]:
         yield _build_info()
+        if self._live is None:
+            return
+        yield _run_info(self._live)
         yield from _counters(self._live)
         yield from _histograms(self._live)
         yield from _gauges(self._live)
 
 
-def metrics_page(live: LiveRun) -> bytes:
+def metrics_page(live: LiveRun | None) -> bytes:
     """The page that Prometheus scrapes, in its text format (see CONTENT_TYPE)."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(LiveCollector(live))
@@ -188,6 +212,13 @@ def metrics_page(live: LiveRun) -> bytes:
 def _build_info() -> Metric:
     info = InfoMetricFamily("trueyield_build", "Version of trueyield and of Python.")
     info.add_metric([], {"version": __version__, "python_version": platform.python_version()})
+    return info
+
+
+def _run_info(live: LiveRun) -> Metric:
+    info = InfoMetricFamily("trueyield_run", "What runs: scenario, endpoint and model.")
+    endpoint, model = (live.endpoint.name, live.endpoint.model) if live.endpoint is not None else ("", "")
+    info.add_metric([], {"scenario": live.scenario, "endpoint": endpoint, "model": model})
     return info
 
 
@@ -210,9 +241,7 @@ def _counters(live: LiveRun) -> Iterator[Metric]:
     for kind, help_text in _TOKEN_HELP.items():
         yield _by_endpoint(f"trueyield_{kind}_tokens", help_text, live.tokens[kind])
     yield _by_endpoint("trueyield_spend_usd", "US dollars that the requests cost at the price card.", live.spend_usd)
-    yield _by_endpoint(
-        "trueyield_unpriced_requests", "Requests that ended and whose price is not known.", live.unpriced
-    )
+    yield _by_endpoint("trueyield_unpriced_requests", "Requests that ended, of unknown price.", live.unpriced)
     unreadable = CounterMetricFamily("trueyield_unreadable_records", "Lines that were no record of this version.")
     unreadable.add_metric([], live.unreadable)
     yield unreadable

@@ -4,7 +4,7 @@ import base64
 import heapq
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -136,11 +136,7 @@ def read_samples(folder: Path, manifest: Manifest) -> Samples:
     begun = manifest.stages
     offsets = {name: entry.wall.offset_ns for name, entry in manifest.workers.items()}
     state = _Pass(origin_ns=begun.began_ns if begun else None, offsets=offsets)
-    for line in _lines(folder):
-        try:
-            record = _decoder.decode(line)
-        except msgspec.DecodeError:
-            continue
+    for record in _records(folder):
         _add(state, record)
     window = None
     if begun is not None and begun.measure_end_ns is not None:
@@ -160,13 +156,23 @@ def read_samples(folder: Path, manifest: Manifest) -> Samples:
     )
 
 
-def _lines(folder: Path) -> Iterator[bytes]:
-    """Lines of records.jsonl, or of the spools of a run that was never finished."""
-    path = folder / "records.jsonl"
-    paths: Iterable[Path] = [path] if path.is_file() else sorted((folder / "spool").glob("*.jsonl"))
-    for found in paths:
-        with found.open("rb") as file:
-            yield from file
+def _records(folder: Path) -> Iterator[ChartRecord]:
+    """Records of records.jsonl and of the spools of a run that was never finished, each request once."""
+    spools = sorted((folder / "spool").glob("*.jsonl"))
+    seen: set[str] = set()
+    for path in (folder / "records.jsonl", *spools):
+        if not path.is_file():
+            continue
+        with path.open("rb") as file:
+            for line in file:
+                try:
+                    record = _decoder.decode(line)
+                except msgspec.DecodeError:
+                    continue
+                if spools and record.request_id in seen:
+                    continue
+                seen.update((record.request_id,) if spools else ())
+                yield record
 
 
 def _add(state: _Pass, record: ChartRecord) -> None:
