@@ -74,11 +74,14 @@ class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
     answer_tokens: int | None = None
     output_tokens: int | None = None
     token_source: Literal["usage", "continuous_usage", "estimate"] | None = None
+    split_source: Literal["usage", "estimate"] | None = None  # of reasoning and answer within output_tokens
     cap_tokens: int | None = None
     first_delta_tokens: int | None = None  # tokens in the first delta, where continuous usage tells
     first_answer_delta_tokens: int | None = None
     usd_reported: float | None = None
     server_times: dict[str, float] | None = None
+    reasoning_field: str | None = None  # where reasoning came: a delta's field, or the tag inside content
+    content_encoding: str | None = None  # a compression that nobody asked for: arrivals are those of its blocks
     # how well we looked
     connection: Literal["fresh", "reused"] | None = None
     clock: Literal["kernel", "user"] | None = None
@@ -102,6 +105,7 @@ class WorkerEntry(msgspec.Struct, frozen=True, kw_only=True):
     """What the manifest knows of one worker process."""
 
     wall: Wall
+    wall_end: Wall | None = None  # taken again at the end: the difference is drift or a clock that was set
     host: str
     pid: int
     clock: Literal["kernel", "user"] | None = None

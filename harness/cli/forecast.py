@@ -1,0 +1,99 @@
+"""Plan -> Forecast: what a run will ask, and what it can cost at most, before anything is sent."""
+
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import click
+
+from harness.load.prompts import CHARS_PER_TOKEN, make_prompt
+from harness.load.scenarios import Plan
+from harness.price.budget import worst_case_usd
+from harness.providers import Endpoint
+
+#: The worst case assumes a stream as fast as the fastest that is sold (wafer-scale engines, about 3,000 tokens/s) ...
+FASTEST_TOKENS_PER_S = 3000
+#: ... and that a call, with its connection, queue and prefill, takes at least this long.
+SHORTEST_CALL_S = 1.0
+SAMPLE = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """Upper limits, with the assumptions above; a cap lowers them."""
+
+    plan: Plan
+    input_tokens_per_call: float  # estimate, mean of a sample
+    input_tokens_max: float  # no tokenizer makes more tokens than bytes
+    calls_max: int
+    output_tokens_max: float
+    usd_per_call_max: float | None
+    usd_worst: float | None
+
+    def show(self) -> None:
+        """Print it for people."""
+        plan, scenario = self.plan, self.plan.scenario
+        card = plan.endpoint.price_card
+        lines = [
+            f"endpoint    {plan.endpoint.name}  {plan.endpoint.base_url or '(embedded)'}  model {plan.endpoint.model}",
+            f"scenario    {scenario.name}: {scenario.description}",
+            f"load        {scenario.users} users, {scenario.run_time_s:g} s "
+            f"(first {scenario.warm_up_seconds():g} s are warm-up), closed loop, {plan.workers} process(es)",
+            f"one call    about {self.input_tokens_per_call:,.0f} tokens in, at most "
+            f"{scenario.workload.max_tokens:,} out; cache {scenario.workload.cache}; seed {plan.seed}",
+            f"worst case  {self.calls_max:,} calls, {self.output_tokens_max:,.0f} tokens out "
+            f"(calls of {SHORTEST_CALL_S:g} s or more, {FASTEST_TOKENS_PER_S:,} tokens/s per user)",
+        ]
+        if card is None or self.usd_worst is None:
+            lines.append("cost        no price card: nothing to pay by the token that trueyield knows of")
+        else:
+            lines.append(
+                f"cost        at most ${self.usd_worst:,.2f}; one call at most ${self.usd_per_call_max:.5f} "
+                f"({card.name}, {card.as_of})"
+            )
+        click.echo("\n".join(lines))
+
+
+def forecast(plan: Plan) -> Forecast:
+    """Upper limits of a run."""
+    workload = plan.scenario.workload
+    texts = [
+        "".join(message["content"] for message in make_prompt(workload, plan.seed, ordinal, "dry-run").messages)
+        for ordinal in range(SAMPLE)
+    ]
+    seconds = plan.scenario.run_time_s + plan.scenario.stop_timeout_s
+    calls = plan.scenario.users * round(plan.scenario.run_time_s / SHORTEST_CALL_S + 1)
+    if plan.max_requests is not None:
+        calls = min(calls, plan.max_requests)
+    input_max = float(max(len(text.encode()) for text in texts) + 16)
+    output_max = float(min(calls * workload.max_tokens, plan.scenario.users * seconds * FASTEST_TOKENS_PER_S))
+    usd_per_call, usd = _usd(plan, calls, input_max, output_max)
+    return Forecast(
+        plan=plan,
+        input_tokens_per_call=sum(map(len, texts)) / len(texts) / CHARS_PER_TOKEN,
+        input_tokens_max=input_max,
+        calls_max=calls,
+        output_tokens_max=output_max,
+        usd_per_call_max=usd_per_call,
+        usd_worst=usd,
+    )
+
+
+def is_remote(endpoint: Endpoint) -> bool:
+    """True unless the endpoint is this machine."""
+    host = urlsplit(endpoint.base_url).hostname
+    if endpoint.embedded is not None or host is None or host == "localhost" or host.endswith(".localhost"):
+        return False
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return True
+
+
+def _usd(plan: Plan, calls: int, input_max: float, output_max: float) -> tuple[float | None, float | None]:
+    card = plan.endpoint.price_card
+    if card is None:
+        return None, None
+    each = worst_case_usd(card, 1, input_max, plan.scenario.workload.max_tokens)
+    usd = worst_case_usd(card, calls, input_max, output_max / calls)
+    return each, usd if plan.max_usd is None else min(usd, plan.max_usd)

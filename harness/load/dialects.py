@@ -1,0 +1,213 @@
+"""Endpoint + Plan + Prompt -> Target and Call: where a request goes, and every byte of it.
+
+What an endpoint understands is data (`Endpoint.request`, `Endpoint.dialect`); nothing vendor-specific goes to an
+endpoint that did not declare it.
+"""
+
+import ipaddress
+import re
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+from urllib.parse import SplitResult, urlsplit
+
+import msgspec
+
+import harness
+from harness.errors import InputError, Mistake, PreflightError
+from harness.load.calls import Call, Deadlines, Identity, Target
+from harness.load.scenarios import Plan
+from harness.providers import Endpoint
+
+#: Dialects whose server can be told to ignore the end-of-sequence token.
+IGNORES_EOS = frozenset({"vllm", "llamacpp"})
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*\Z")
+#: Headers that the engine sets itself; a second value would make the request ambiguous.
+_OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "content-type", "accept",
+                   "accept-encoding", "x-request-id", "expect", "upgrade"})  # fmt: skip
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Asked(Protocol):
+    """What a request needs of a prompt."""
+
+    @property
+    def messages(self) -> Sequence[Mapping[str, str]]:
+        """Chat messages: role and content."""
+
+
+def resolve_target(endpoint: Endpoint) -> Target:
+    """Host, port, TLS and resolved addresses of an endpoint. Names are looked up here, never during a run."""
+    url = _split_url(endpoint)
+    host = (url.hostname or "").encode("idna").decode("ascii") if not _is_ip(url.hostname or "") else url.hostname or ""
+    port = url.port or (443 if url.scheme == "https" else 80)
+    return Target(
+        host=host,
+        port=port,
+        tls=url.scheme == "https",
+        ca_file=endpoint.ca_file if url.scheme == "https" else None,
+        addresses=_look_up(host, port),
+    )
+
+
+def build_call(plan: Plan, prompt: Asked, identity: Identity, target: Target, key: str | None) -> Call:
+    """One chat completion request, ready to be sent."""
+    endpoint, workload = plan.endpoint, plan.scenario.workload
+    fixed_length = workload.fixed_length and endpoint.dialect in IGNORES_EOS
+    body = _body(plan, prompt, fixed_length)
+    content = _encode(body)
+    _refuse_open_key(endpoint, target, key)
+    headers = {**endpoint.request.headers, **plan.extra_headers}
+    return Call(
+        identity=identity,
+        target=target,
+        payload=_head("POST", request_path(endpoint), target, _fields(identity, headers, key, len(content))) + content,
+        dialect=endpoint.dialect,
+        stream=bool(body["stream"]),
+        deadlines=_deadlines(plan.deadlines),
+        keep_deltas=plan.keep_deltas,
+        keep_text=plan.keep_answers,
+        fixed_length=fixed_length,
+    )
+
+
+def build_get(endpoint: Endpoint, path: str, target: Target, key: str | None, identity: Identity) -> Call:
+    """A plain GET below the base URL (`/models`); its body comes back as the answer text."""
+    _refuse_open_key(endpoint, target, key)
+    fields = _fields(identity, endpoint.request.headers, key, None)
+    return Call(
+        identity=identity,
+        target=target,
+        payload=_head("GET", base_path(endpoint) + path, target, fields),
+        dialect="raw",
+        stream=False,
+        deadlines=Deadlines(connect_s=10, ttft_s=20, gap_s=20, total_s=20),
+        keep_deltas=False,
+    )
+
+
+def base_path(endpoint: Endpoint) -> str:
+    """Path of the API: as given, and /v1 where the URL has none at all."""
+    path = _split_url(endpoint).path.rstrip("/")
+    return path or "/v1"
+
+
+def request_path(endpoint: Endpoint) -> str:
+    """Path (and query, as Azure needs it) of chat completions."""
+    url = _split_url(endpoint)
+    path = base_path(endpoint)
+    if not path.endswith("/chat/completions"):
+        path += "/chat/completions"
+    return path + (f"?{url.query}" if url.query else "")
+
+
+def _body(plan: Plan, prompt: Asked, fixed_length: bool) -> dict[str, Any]:
+    endpoint, workload, request = plan.endpoint, plan.scenario.workload, plan.endpoint.request
+    body: dict[str, Any] = {
+        "model": endpoint.model,
+        "messages": prompt.messages,
+        "stream": True,
+        request.cap_field: workload.max_tokens,
+    }
+    if workload.temperature is not None:
+        body["temperature"] = workload.temperature
+    if request.include_usage or request.continuous_usage:
+        body["stream_options"] = {"include_usage": True}
+        if request.continuous_usage:
+            body["stream_options"]["continuous_usage_stats"] = True
+    if fixed_length:
+        body["ignore_eos"] = True
+    body |= request.extra_body
+    body |= plan.extra_body
+    if not body["stream"]:
+        body.pop("stream_options", None)  # vLLM answers 400 to both
+    return body
+
+
+def _fields(identity: Identity, extra: Mapping[str, str], key: str | None, length: int | None) -> list[tuple[str, str]]:
+    fields = [
+        ("User-Agent", f"trueyield/{harness.__version__}"),
+        ("Accept", "text/event-stream" if length is not None else "application/json"),
+        ("Accept-Encoding", "identity"),
+        ("X-Request-Id", identity.request_id),
+    ]
+    if key is not None:
+        fields.append(("Authorization", f"Bearer {key}"))
+    if length is not None:
+        fields += [("Content-Type", "application/json"), ("Content-Length", str(length))]
+    ours = {name.lower() for name, _ in fields if name != "User-Agent"} | _OURS
+    mistakes = [_header_mistake(name, "is set by trueyield itself") for name in extra if name.lower() in ours]
+    if mistakes:
+        raise InputError(mistakes)
+    if "user-agent" in {name.lower() for name in extra}:
+        fields.pop(0)
+    return fields + list(extra.items())
+
+
+def _head(method: str, path: str, target: Target, fields: Iterable[tuple[str, str]]) -> bytes:
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    if target.port != (443 if target.tls else 80):
+        host += f":{target.port}"
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}"]
+    mistakes = []
+    for name, value in fields:
+        if not _HEADER_NAME.match(name) or not _HEADER_VALUE.match(value):
+            mistakes.append(_header_mistake(name, "holds a character that no header may hold"))
+        lines.append(f"{name}: {value}")
+    if mistakes:
+        raise InputError(mistakes)
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def _header_mistake(name: str, what: str) -> Mistake:
+    """Never shows a value: it may be a key."""
+    return Mistake("request", f"headers.{name!r}", what, "another header, one line of Latin-1 text")
+
+
+def _deadlines(overrides: Mapping[str, float]) -> Deadlines:
+    return msgspec.structs.replace(Deadlines(), **overrides)
+
+
+def _split_url(endpoint: Endpoint) -> SplitResult:
+    try:
+        url = urlsplit(endpoint.base_url)
+        fine = url.scheme in {"http", "https"} and bool(url.hostname) and (url.port is None or url.port > 0)
+    except ValueError:
+        fine = False
+    if not fine or url.username or re.search(r"[\x00-\x20\x7f]", endpoint.base_url) or not endpoint.base_url.isascii():
+        raise InputError(
+            [Mistake(endpoint.name, "base_url", repr(endpoint.base_url), "http://host[:port][/path] without user name")]
+        )
+    return url
+
+
+def _look_up(host: str, port: int) -> tuple[tuple[int, str, int], ...]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise PreflightError(
+            f"cannot resolve {host}: {error.strerror or error}", "check the base_url of the endpoint"
+        ) from None
+    return tuple(dict.fromkeys((int(family), str(address[0]), port) for family, _, _, _, address in found))
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse_open_key(endpoint: Endpoint, target: Target, key: str | None) -> None:
+    """A key must not cross a network in clear text."""
+    if key is None or target.tls or endpoint.allow_http:
+        return
+    if not all(ipaddress.ip_address(ip.partition("%")[0]).is_loopback for _, ip, _ in target.addresses):
+        raise InputError(
+            [Mistake(endpoint.name, "base_url", "plain http with an API key", "https, or allow_http: true")],
+            "anybody on the way could read the key",
+        )

@@ -1,0 +1,154 @@
+"""Order -> Plan: what flags, form and scenario file together ask of one run, checked, every mistake at once."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.errors import InputError, Mistake
+from harness.load.scenarios import Plan, Scenario
+from harness.providers import Endpoint
+
+#: Until someone presses Stop: a web run without a run time.
+OPEN_END_S = 365 * 86_400.0
+
+#: Headers that carry a secret. They would end up in process lists and in the spawn messages of Locust.
+_SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"})
+#: What the stream core and the engine set themselves.
+_OWN_FIELDS = frozenset({"model", "messages", "stream", "stream_options"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Everything that a user can ask for in one run, as typed: None means "what the scenario says"."""
+
+    endpoint: str
+    scenario: str
+    model: str | None = None
+    seed: int = 1
+    users: int | None = None
+    spawn_rate: float | None = None
+    run_time_s: float | None = None
+    stop_timeout_s: float | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    headers: tuple[str, ...] = ()
+    extra_body: str = ""
+    max_usd: float | None = None
+    max_requests: int | None = None
+    keep_deltas: bool = True
+
+
+def mistakes_in(order: Order, workers: int = 1) -> list[Mistake]:
+    """Everything that is wrong with the order itself; endpoint and scenario names are looked up elsewhere."""
+    found = [*_number_mistakes(order), *_header_mistakes(order.headers), *_body_mistakes(order.extra_body)]
+    if not order.endpoint:
+        found.append(Mistake("command line", "--endpoint", "nothing", "an entry of providers.yaml or a URL"))
+    if workers > 1 and (order.max_usd is not None or order.max_requests is not None):
+        flag = "--max-usd" if order.max_usd is not None else "--max-requests"
+        found.append(
+            Mistake("command line", flag, f"{workers} worker processes", "one process: a cap is kept by reservation")
+        )
+    return found
+
+
+def make_plan(order: Order, endpoint: Endpoint, scenario: Scenario, *, run_id: str, workers: int) -> Plan:
+    """The resolved intention of one run. Raises InputError with every mistake of the order."""
+    found = mistakes_in(order, workers)
+    if order.max_usd is not None and endpoint.price_card is None:
+        found.append(Mistake("command line", "--max-usd", f"no price card on {endpoint.name}", "an entry with a price"))
+    if found:
+        raise InputError(found)
+    return Plan(
+        run_id=run_id,
+        seed=order.seed,
+        endpoint=endpoint,
+        scenario=overlay(order, scenario),
+        workers=workers,
+        keep_deltas=order.keep_deltas,
+        extra_headers=_headers(order.headers),
+        extra_body=_body(order.extra_body),
+        max_usd=order.max_usd,
+        max_requests=order.max_requests,
+    )
+
+
+def overlay(order: Order, scenario: Scenario) -> Scenario:
+    """The scenario with everything that the order overrides."""
+    workload = replace(
+        scenario.workload,
+        **_given(max_tokens=order.max_tokens, temperature=order.temperature),
+    )
+    return replace(
+        scenario,
+        workload=workload,
+        **_given(
+            users=order.users,
+            spawn_rate=order.spawn_rate,
+            run_time_s=order.run_time_s,
+            stop_timeout_s=order.stop_timeout_s,
+        ),
+    )
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _number_mistakes(order: Order) -> list[Mistake]:
+    limits: tuple[tuple[str, float | None, float], ...] = (
+        ("--users", order.users, 1),
+        ("--spawn-rate", order.spawn_rate, 1e-9),
+        ("--run-time", order.run_time_s, 1),
+        ("--stop-timeout", order.stop_timeout_s, 0),
+        ("--max-tokens", order.max_tokens, 1),
+        ("--temperature", order.temperature, 0),
+        ("--max-usd", order.max_usd, 0),
+        ("--max-requests", order.max_requests, 1),
+        ("--seed", order.seed, 0),
+    )
+    return [
+        Mistake("command line", flag, str(value), f"a number >= {low:g}")
+        for flag, value, low in limits
+        if value is not None and not (low <= value < math.inf)
+    ]
+
+
+def _header_mistakes(headers: tuple[str, ...]) -> list[Mistake]:
+    found = []
+    for text in headers:
+        name, equals, value = text.partition("=")
+        if not (equals and name and name.isascii() and name.replace("-", "").replace("_", "").isalnum()):
+            found.append(Mistake("command line", "--header", repr(name), "Name=value"))
+        elif name.lower() in _SECRET_HEADERS:
+            found.append(
+                Mistake("command line", f"--header {name}", "a secret", "api_key_env in the entry of providers.yaml")
+            )
+        elif not (value.isprintable() and value.isascii()):
+            found.append(Mistake("command line", f"--header {name}", "control characters", "printable ASCII"))
+    return found
+
+
+def _body_mistakes(text: str) -> list[Mistake]:
+    if not text:
+        return []
+    try:
+        body = json.loads(text)
+    except ValueError as error:
+        return [Mistake("command line", "--extra-body", str(error), "a JSON object")]
+    if not isinstance(body, dict):
+        return [Mistake("command line", "--extra-body", type(body).__name__, "a JSON object")]
+    return [
+        Mistake("command line", f"--extra-body {name}", "a field that trueyield sets itself", "another field")
+        for name in sorted(_OWN_FIELDS & body.keys())
+    ]
+
+
+def _headers(headers: tuple[str, ...]) -> Mapping[str, str]:
+    return {name: value for name, _, value in (text.partition("=") for text in headers)}
+
+
+def _body(text: str) -> Mapping[str, Any]:
+    body: Mapping[str, Any] = json.loads(text) if text else {}
+    return body

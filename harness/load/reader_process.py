@@ -1,0 +1,36 @@
+"""`python -m harness.load.reader_process`, its channel on descriptor 0: the engine process, set up and run."""
+
+import ctypes
+import gc
+import os
+import resource
+import signal
+import sys
+
+from harness.load.reader import Reader
+from harness.load.stamps import ArrivalClock
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(arguments: list[str]) -> None:
+    """Set the process up for measuring, then serve until the worker is done or gone."""
+    parent = os.getppid()
+    if "--die-with-parent" in arguments:
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            return  # the parent died before it could be watched
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    clock = ArrivalClock(kernel="--user-clock" not in arguments)
+    reader = Reader(0, clock)
+    # Collections cost up to tens of milliseconds when they walk every object of a thousand streams. What exists now
+    # stays for good; the reader itself collects the young generation once a second.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    reader.run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

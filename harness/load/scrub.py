@@ -1,0 +1,35 @@
+"""Payload of a call -> the secrets in its head, and text -> the same text without them."""
+
+import re
+
+_SECRET_FIELD = re.compile(
+    rb"\r\n(?:[^:\r\n]*(?:authorization|api-?key|token|secret|cookie)[^:\r\n]*):[ \t]*([^\r\n]+)", re.IGNORECASE
+)
+_SHORTEST = 6  # a shorter value is no secret, and replacing it would tear ordinary words apart
+_PUT_INSTEAD = "[key]"
+
+
+def secrets_in(payload: bytes) -> tuple[str, ...]:
+    """Values of credential headers; of "Bearer X" the X, since a server may echo that alone."""
+    head = payload[: payload.find(b"\r\n\r\n") + 2]
+    values = [value.decode("latin-1").strip() for value in _SECRET_FIELD.findall(head)]
+    return tuple(word for value in values for word in value.split() if len(word) >= _SHORTEST)
+
+
+def scrub(text: str, secrets: tuple[str, ...]) -> str:
+    """The text with every secret replaced."""
+    for secret in secrets:
+        if secret in text:
+            text = text.replace(secret, _PUT_INSTEAD)
+    return text
+
+
+def scrub_cut(text: str, secrets: tuple[str, ...]) -> str:
+    """The same for a text that was cut off somewhere: an end which may be the beginning of a secret goes too."""
+    text = scrub(text, secrets)
+    for secret in secrets:
+        for size in range(min(len(secret) - 1, len(text)), 3, -1):
+            if text.endswith(secret[:size]):
+                text = text[:-size] + _PUT_INSTEAD
+                break
+    return text

@@ -1,0 +1,110 @@
+"""Payload bytes of an event stream -> the data of each complete event, by the WHATWG rules for server-sent events."""
+
+from harness.load.head import ProtocolError
+
+MAX_EVENT_BYTES = 1024 * 1024
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class EventSplitter:
+    """Splits at CRLF, LF or CR, wherever the reads were cut; comments and unknown fields are dropped.
+
+    An unfinished line is kept as a list of pieces and joined once, so that no input costs quadratic time.
+    """
+
+    __slots__ = ("_after_cr", "_data", "_kept", "_pieces", "_started", "named_error")
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []  # of an unfinished line
+        self._data: list[bytes] = []  # data lines of an unfinished event
+        self._kept = 0  # bytes in both
+        self._after_cr = False
+        self._started = False
+        self.named_error = False  # an `event: error` line was seen: its data is an error in whatever shape
+
+    def feed(self, payload: bytes) -> list[bytes]:
+        """Data of the events which these bytes complete."""
+        if self._kept == 0 and self._started and not self._after_cr and payload[:6] == b"data: ":
+            # One whole event in one read, as nearly every read is.
+            if payload.find(b"\n") == len(payload) - 2 and payload[-2:] == b"\n\n" and b"\r" not in payload:
+                return [payload[6:-2]]
+            if payload.find(b"\r") == len(payload) - 4 and payload[-4:] == b"\r\n\r\n" and payload.count(b"\n") == 2:
+                return [payload[6:-4]]
+        return self._feed_lines(payload)
+
+    def finish(self) -> list[bytes]:
+        """The body has ended: an event that lacks only its blank line is still an event."""
+        events: list[bytes] = []
+        if self._pieces:
+            self._line(self._take_pieces(b""), events)
+        if self._data:
+            self._line(b"", events)
+        return events
+
+    def _feed_lines(self, payload: bytes) -> list[bytes]:
+        if not self._started:
+            payload = self._without_bom(payload)
+        if self._after_cr and payload:
+            self._after_cr = False
+            if payload[:1] == b"\n":
+                payload = payload[1:]
+        if b"\r" in payload:
+            self._after_cr = payload[-1:] == b"\r"
+            payload = payload.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        first, *rest = payload.split(b"\n")
+        if not rest:
+            self._keep(first)
+            return []
+        events: list[bytes] = []
+        self._line(self._take_pieces(first), events)
+        last = rest.pop()
+        for line in rest:
+            self._line(line, events)
+        self._keep(last)
+        return events
+
+    def _without_bom(self, payload: bytes) -> bytes:
+        begun = self._take_pieces(payload)
+        if len(begun) < 3 and _BOM.startswith(begun):
+            self._keep(begun)
+            return b""
+        self._started = True
+        return begun.removeprefix(_BOM)
+
+    def _keep(self, piece: bytes) -> None:
+        if piece:
+            self._pieces.append(piece)
+            self._grow(len(piece))
+
+    def _take_pieces(self, last: bytes) -> bytes:
+        if not self._pieces:
+            return last
+        self._pieces.append(last)
+        line = b"".join(self._pieces)
+        self._kept -= len(line) - len(last)
+        self._pieces.clear()
+        return line
+
+    def _grow(self, size: int) -> None:
+        self._kept += size
+        if self._kept > MAX_EVENT_BYTES:
+            raise ProtocolError(f"one event larger than {MAX_EVENT_BYTES} bytes")
+
+    def _line(self, line: bytes, events: list[bytes]) -> None:
+        if line[:5] == b"data:":
+            data = line[6:] if line[5:6] == b" " else line[5:]
+            self._data.append(data)
+            self._grow(len(data) + 1)
+        elif not line:
+            self._dispatch(events)
+        elif line[:6] == b"event:" and line[6:].strip() == b"error":
+            self.named_error = True
+
+    def _dispatch(self, events: list[bytes]) -> None:
+        if self._data:
+            event = b"\n".join(self._data) if len(self._data) > 1 else self._data[0]
+            self._kept -= sum(map(len, self._data)) + len(self._data)
+            self._data.clear()
+            if event:
+                events.append(event)

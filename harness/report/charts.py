@@ -1,0 +1,322 @@
+"""Arrays and result values in, plotly figures as plain dictionaries out: binned, so that a million records stay small.
+
+Colours are names with an @ in front ("@measured"); the page puts its own colours in, light or dark.
+"""
+
+import html
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.price.results import Factor
+from harness.report import quantities as q
+from harness.report.contents import RunContents
+from harness.report.samples import Samples
+
+Floats = npt.NDArray[np.float64]
+Figure = dict[str, Any]
+
+_POINTS = 240  # of a curve
+_BINS = 120  # of time
+_BARS = 60  # of a histogram
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A figure, its title, and the same in words for those who do not see it."""
+
+    key: str
+    title: str
+    text: str
+    figure: Figure
+
+
+def run_charts(contents: RunContents, samples: Samples | None) -> tuple[dict[str, Chart], tuple[str, ...]]:
+    """Every chart that the run has data for, by key; and what went wrong with the others."""
+    makers: dict[str, Callable[[], Chart | None]] = {
+        "waterfall": lambda: waterfall(contents),
+        "theory": lambda: theory(contents),
+        "outcomes": lambda: outcomes(contents),
+        "bill": lambda: bill(contents),
+    }
+    if samples is not None and samples.count:
+        makers |= {
+            "latency": lambda: latency(samples),
+            "gaps": lambda: gaps(samples),
+            "speed": lambda: speed(samples),
+            "throughput": lambda: throughput(samples),
+            "in_flight": lambda: in_flight(samples),
+        }
+    return make_charts(makers)
+
+
+def make_charts(makers: dict[str, Callable[[], Chart | None]]) -> tuple[dict[str, Chart], tuple[str, ...]]:
+    charts, trouble = {}, []
+    for key, maker in makers.items():
+        try:
+            chart = maker()
+        except Exception as error:  # one chart that cannot be drawn must never cost the reader the report
+            trouble.append(f"chart {key} could not be drawn: {type(error).__name__}: {error}")
+            continue
+        if chart is not None:
+            charts[key] = chart
+    return charts, tuple(trouble)
+
+
+def waterfall(contents: RunContents) -> Chart | None:
+    """R/C from theory down to the day, on a logarithmic axis: equal heights are equal factors."""
+    factors = contents.economics.waterfall if contents.economics else ()
+    if not factors:
+        return None
+    names = ["theory, best load", *(_label(factor) for factor in factors), "what is left"]
+    begin, end = factors[0].rc_before, factors[-1].rc_after
+    floors = [0.0, *(min(factor.rc_before, factor.rc_after) for factor in factors), 0.0]
+    tops = [begin, *(max(factor.rc_before, factor.rc_after) for factor in factors), end]
+    lowest = min(value for value in (*floors, *tops) if value > 0) / 2
+    colours = ["@theory", *("@loss" if factor.ratio <= 1 else "@gain" for factor in factors), "@measured"]
+    texts = [f"{begin:.2f}", *(f"x{factor.ratio:.2f}" for factor in factors), f"{end:.2f}"]
+    trace = {
+        "type": "bar", "x": names, "y": [top - max(floor, lowest) for floor, top in zip(floors, tops, strict=True)],
+        "base": [max(floor, lowest) for floor in floors], "marker": {"color": colours}, "text": texts,
+        "textposition": "outside", "cliponaxis": False, "hoverinfo": "x+text", "showlegend": False,
+    }  # fmt: skip
+    high = max(tops)
+    limits = [float(np.log10(lowest)), float(np.log10(high)) + 0.15]
+    axis = {"type": "log", "title": {"text": "revenue / cost"}, "range": limits, "dtick": "D2"}
+    even = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 1, "y1": 1,
+            "line": {"color": "@ink", "width": 1, "dash": "dot"}}  # fmt: skip
+    steps = "; ".join(f"{factor.factor} x{factor.ratio:.2f} ({factor.kind})" for factor in factors)
+    return Chart(
+        key="waterfall",
+        title="Where the yield went",
+        text=f"Revenue over cost falls from {begin:.2f} in theory to {end:.2f}. Steps: {steps}. 1 is break-even.",
+        figure=figure([trace], yaxis=axis, shapes=[even], height=380),
+    )
+
+
+def _label(factor: Factor) -> str:
+    name = label(factor.factor)
+    return name if factor.kind == "measured" else f"{name} ({factor.kind})"
+
+
+def theory(contents: RunContents) -> Chart | None:
+    """Theory and measured output rates as three bars."""
+    bound = contents.economics.bound if contents.economics else None
+    rate = contents.run.throughput.output_tokens_per_s
+    if bound is None or bound.at_this_load is None or rate is None:
+        return None
+    rows = [("measured", rate, "@measured"), ("theory, this load", bound.at_this_load.output_tokens_per_s, "@theory")]
+    if bound.at_best_load is not None:
+        rows.append(("theory, best load", bound.at_best_load.output_tokens_per_s, "@faint"))
+    trace = {
+        "type": "bar", "orientation": "h", "y": [row[0] for row in rows], "x": [round4(row[1]) for row in rows],
+        "marker": {"color": [row[2] for row in rows]}, "text": [q.rate(row[1]) for row in rows],
+        "textposition": "auto", "hoverinfo": "y+text", "showlegend": False,
+    }  # fmt: skip
+    return Chart(
+        key="theory",
+        title="Output rate beside its bounds",
+        text="; ".join(f"{name}: {q.rate(value)} output tokens/s" for name, value, _ in rows),
+        figure=figure([trace], xaxis={"title": {"text": "output tokens/s"}, "rangemode": "tozero"}, height=210),
+    )
+
+
+def outcomes(contents: RunContents) -> Chart | None:
+    found = sorted(contents.run.outcomes.items(), key=lambda pair: pair[1])
+    found = [(label(name), number) for name, number in found if number]
+    if not found:
+        return None
+    colours = ["@measured" if name == "ok" else "@faint" if name == "censored" else "@loss" for name, _ in found]
+    trace = {
+        "type": "bar", "orientation": "h", "y": [name for name, _ in found], "x": [number for _, number in found],
+        "marker": {"color": colours}, "text": [f"{number:,}" for _, number in found], "textposition": "auto",
+        "hoverinfo": "y+text", "showlegend": False,
+    }  # fmt: skip
+    return Chart(
+        key="outcomes",
+        title="How the requests ended",
+        text="; ".join(f"{name}: {number:,}" for name, number in reversed(found)),
+        figure=figure([trace], xaxis={"title": {"text": "requests"}}, height=110 + 34 * len(found)),
+    )
+
+
+_SPEND_COLOURS = {"useful": "@measured", "not_useful": "@loss", "failed": "@loss", "cut_off": "@theory"}
+
+
+def bill(contents: RunContents) -> Chart | None:
+    """The test bill: one bar, split by what the money bought."""
+    spend = contents.economics.test_bill.spend if contents.economics else {}
+    parts = [(label(name).replace("_", " "), usd, _SPEND_COLOURS.get(name, "@faint")) for name, usd in spend.items()]
+    parts = [part for part in parts if part[1] > 0]
+    if not parts:
+        return None
+    trace = {
+        "type": "bar", "x": [name for name, _, _ in parts], "y": [round4(usd) for _, usd, _ in parts],
+        "marker": {"color": [colour for _, _, colour in parts]}, "text": [q.usd(usd) for _, usd, _ in parts],
+        "textposition": "outside", "cliponaxis": False, "hoverinfo": "x+text", "showlegend": False,
+    }  # fmt: skip
+    return Chart(
+        key="bill",
+        title="What this test paid for",
+        text="; ".join(f"{name}: {q.usd(usd)}" for name, usd, _ in parts),
+        figure=figure([trace], yaxis={"title": {"text": "USD"}}, height=280),
+    )
+
+
+def latency(samples: Samples) -> Chart | None:
+    """Share of requests that had come so far, for first token, first answer word and whole answer."""
+    rows = [("first token", samples.ttft_s, "@measured"), ("first answer", samples.ttfat_s, "@second"),
+            ("whole answer", samples.e2e_s, "@theory")]  # fmt: skip
+    traces, texts = [], []
+    for name, values, colour in rows:
+        known = _known(values[samples.measured])
+        if known.size < 2:
+            continue
+        shares = _shares(known.size)
+        traces.append({
+            "type": "scatter", "mode": "lines", "name": name, "line": {"color": colour, "shape": "hv", "width": 2},
+            "x": _rounded(np.quantile(known, shares)), "y": _rounded(100 * shares),
+            "hovertemplate": f"%{{y:.1f}}% within %{{x:.3g}} s<extra>{name}</extra>",
+        })  # fmt: skip
+        texts.append(f"{name}: half within {q.seconds(float(np.median(known)))}, "
+                     f"90% within {q.seconds(float(np.quantile(known, 0.9)))}, n={known.size:,}")  # fmt: skip
+    if not traces:
+        return None
+    return Chart(
+        key="latency",
+        title="How long people wait",
+        text="; ".join(texts),
+        figure=figure(
+            traces,
+            xaxis={"type": "log", "title": {"text": "seconds after the request was sent"}, "dtick": "D2"},
+            yaxis={"title": {"text": "% of requests"}, "range": [0, 101]},
+        ),
+    )
+
+
+def gaps(samples: Samples) -> Chart | None:
+    """Histogram of the gaps between arrivals, pooled over requests."""
+    if samples.gaps_s.size < 2:
+        return None
+    note = "" if samples.gap_stride == 1 else f" of every {samples.gap_stride}th request"
+    return _histogram("gaps", "Gaps between arrivals (ITL)", samples.gaps_s * 1e3, f"ms, pooled{note}")
+
+
+def speed(samples: Samples) -> Chart | None:
+    """Histogram of time per output token."""
+    known = _known(samples.tpot_s[samples.measured])
+    return (
+        None
+        if known.size < 2
+        else _histogram("speed", "Time per output token (TPOT)", known * 1e3, "ms, one a request")
+    )
+
+
+def _histogram(key: str, title: str, values: Floats, unit: str) -> Chart:
+    """Bars up to the 99.5th percentile; the rest is stated in words."""
+    top = float(np.quantile(values, 0.995))
+    shown = values[values <= top]
+    counts, edges = np.histogram(shown, bins=_BARS)
+    middles = (edges[:-1] + edges[1:]) / 2
+    trace = {
+        "type": "bar", "x": _rounded(middles), "y": counts.tolist(),
+        "marker": {"color": "@measured"},
+        "width": [round4(float(edges[1] - edges[0]))] * _BARS, "showlegend": False,
+        "hovertemplate": "%{x:.3g} ms: %{y:,}<extra></extra>",
+    }  # fmt: skip
+    half, most = float(np.median(values)), float(np.quantile(values, 0.9))
+    text = f"half below {half:.3g} ms, 90% below {most:.3g} ms, largest {float(values.max()):.3g} ms, n={values.size:,}"
+    return Chart(
+        key=key,
+        title=title,
+        text=f"{text}. {values.size - shown.size:,} values above {top:.3g} ms are not drawn.",
+        figure=figure([trace], xaxis={"title": {"text": unit}}, yaxis={"title": {"text": "count"}}, bargap=0.05),
+    )
+
+
+def throughput(samples: Samples) -> Chart | None:
+    """Output tokens per second over the run: each request's tokens spread evenly over its stream."""
+    known = ~(np.isnan(samples.first_s) | np.isnan(samples.last_s) | np.isnan(samples.output_tokens))
+    if not known.any():
+        return None
+    begin, end = samples.first_s[known], np.maximum(samples.last_s[known], samples.first_s[known] + 1e-6)
+    edges = _edges(samples)
+    rates = _mean_level(begin, end, samples.output_tokens[known] / (end - begin), edges)
+    return _over_time("throughput", "Output tokens per second", "output tokens/s", edges, rates, samples)
+
+
+def in_flight(samples: Samples) -> Chart | None:
+    """Open requests over the run."""
+    edges = _edges(samples)
+    ones = np.ones(samples.count)
+    level = _mean_level(samples.sent_s, np.maximum(samples.ended_s, samples.sent_s + 1e-6), ones, edges)
+    return _over_time("in_flight", "Requests in flight", "open requests", edges, level, samples)
+
+
+def _edges(samples: Samples) -> Floats:
+    begin, end = float(np.nanmin(samples.sent_s)), float(np.nanmax(samples.ended_s))
+    return np.linspace(min(begin, 0.0), max(end, begin + 1e-3), _BINS + 1)
+
+
+def _mean_level(begin: Floats, end: Floats, height: Floats, edges: Floats) -> Floats:
+    """Mean over each bin of a sum of boxes (begin, end, height): integrate the steps, then difference at the edges."""
+    times = np.concatenate((begin, end))
+    order = np.argsort(times, kind="stable")
+    times = times[order]
+    level = np.cumsum(np.concatenate((height, -height))[order])
+    area = np.concatenate(([0.0], np.cumsum(level[:-1] * np.diff(times))))
+    means: Floats = np.diff(np.interp(edges, times, area)) / np.diff(edges)
+    return np.maximum(means, 0.0)
+
+
+def _over_time(key: str, title: str, unit: str, edges: Floats, values: Floats, samples: Samples) -> Chart:
+    middles = (edges[:-1] + edges[1:]) / 2
+    trace = {
+        "type": "scatter", "mode": "lines", "x": _rounded(middles), "y": _rounded(values), "fill": "tozeroy",
+        "line": {"color": "@measured", "width": 2}, "fillcolor": "@wash", "showlegend": False,
+        "hovertemplate": "%{y:.4g} at %{x:.1f} s<extra></extra>",
+    }  # fmt: skip
+    shapes = []
+    text = f"between {values.min():.4g} and {values.max():.4g} {unit}"
+    if samples.window_s is not None:
+        begin, end = samples.window_s
+        inside = values[(middles >= begin) & (middles <= end)]
+        if inside.size:
+            text = f"mean {inside.mean():.4g} {unit} in the measure window, {inside.min():.4g} to {inside.max():.4g}"
+        shapes = [{"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": round4(at), "x1": round4(at),
+                   "line": {"color": "@ink", "width": 1, "dash": "dot"}} for at in (begin, end)]  # fmt: skip
+    axes: Figure = {"xaxis": {"title": {"text": "seconds since the run began; dotted: the measure window"}},
+            "yaxis": {"title": {"text": unit}, "rangemode": "tozero"}}  # fmt: skip
+    return Chart(key=key, title=title, text=text, figure=figure([trace], shapes=shapes, **axes))
+
+
+def figure(traces: list[Figure], height: int = 320, **layout: Any) -> Figure:
+    return {"data": traces, "layout": {"height": height, **layout}}
+
+
+def _known(values: Floats) -> Floats:
+    found: Floats = values[~np.isnan(values)]
+    return found
+
+
+def _shares(size: int) -> Floats:
+    """Where a curve of shares is drawn: evenly, and closer and closer towards the last request."""
+    body, tail = np.linspace(0, 0.98, _POINTS), 1 - np.geomspace(0.02, 1 / max(size, 51), 40)
+    return np.unique(np.concatenate((body, tail, [1.0])))
+
+
+def label(text: str) -> str:
+    """Foreign text for a chart: plotly reads a few tags (links among them) in labels, so none may stay one."""
+    return html.escape(q.plain(text, 40), quote=False)
+
+
+def _rounded(values: Floats) -> list[float | None]:
+    return [round4(float(value)) for value in values]
+
+
+def round4(value: float) -> float | None:
+    """Four significant digits are more than a screen shows; a file of a million records stays small."""
+    return float(f"{value:.4g}") if np.isfinite(value) else None

@@ -1,0 +1,79 @@
+"""Switchboard: a greenlet puts a call through to the engine and sleeps; one hub watcher wakes it when the call ended."""
+
+from collections.abc import Callable
+
+import gevent
+from gevent.event import AsyncResult, Event
+from gevent.hub import get_hub
+
+from harness.load.calls import Call, Finished, Live
+from harness.load.engine import Engine
+from harness.records import StreamRecord
+
+#: Where a finished call goes before its greenlet wakes: it is kept even if nobody waits for it any more.
+Keep = Callable[[Finished], StreamRecord]
+
+
+class EngineLost(Exception):
+    """The engine process died: no more calls in this process."""
+
+
+class Switchboard:
+    """The open calls of one process. All its methods belong to the hub's thread."""
+
+    def __init__(self, engine: Engine, on_engine_lost: Callable[[], None]) -> None:
+        self._engine = engine
+        self._on_engine_lost = on_engine_lost
+        self._open: dict[int, tuple[Keep, AsyncResult]] = {}
+        self._idle = Event()
+        self._idle.set()
+        self.live = Live(at_ns=0, in_flight=0, awaiting_first=0, deltas=0)
+        self.lost = False
+        self._watcher = get_hub().loop.io(engine.fileno(), 1)  # 1: readable
+        self._watcher.start(self._wake)
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that were put through and have not ended."""
+        return len(self._open)
+
+    def call(self, call: Call, keep: Keep) -> StreamRecord:
+        """Put one call through and wait for its end. A greenlet that is killed meanwhile leaves a censored record."""
+        if self.lost:
+            raise EngineLost
+        ticket = self._engine.submit(call)
+        result: AsyncResult = AsyncResult()
+        self._open[ticket] = (keep, result)
+        self._idle.clear()
+        try:
+            return result.get()
+        except BaseException:
+            if ticket in self._open:
+                self._engine.cancel(ticket, "censored")
+            raise
+
+    def drained(self, timeout_s: float) -> bool:
+        """Wait until every call has ended; False if some had not after `timeout_s`."""
+        return bool(self._idle.wait(timeout_s))
+
+    def close(self) -> None:
+        """Stop watching and end the engine."""
+        self._watcher.stop()
+        self._engine.close()
+
+    def _wake(self) -> None:
+        for event in self._engine.poll():
+            if isinstance(event, Live):
+                self.live = event
+            else:
+                self._end(event)
+        if not self._open:
+            self._idle.set()
+        if not self._engine.alive and not self.lost:
+            self.lost = True
+            self._watcher.stop()
+            gevent.spawn(self._on_engine_lost)
+
+    def _end(self, finished: Finished) -> None:
+        keep, result = self._open.pop(finished.ticket)
+        result.set(keep(finished))

@@ -1,0 +1,64 @@
+"""ClosedLoopUser: asks, waits for the whole answer, asks again. One task = one call = one Locust `request` event."""
+
+from typing import Any
+
+import gevent
+from locust import User, constant, task
+from locust.exception import StopUser
+
+from harness.errors import FAILED, Outcome
+from harness.load.figures import e2e_ms, error_text, ttfat_ms, ttft_ms
+from harness.records import StreamRecord
+from loadtests.bench import Bench, Refused
+from loadtests.switchboard import EngineLost
+
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 1.0
+
+
+class RequestFailed(Exception):
+    """What Locust's failure table shows for a record that failed."""
+
+
+class ClosedLoopUser(User):
+    """A patient reader: the next question leaves when the last answer has come."""
+
+    wait_time = constant(0)
+
+    def __init__(self, environment: Any) -> None:
+        super().__init__(environment)
+        self._bench: Bench = environment.trueyield_bench
+        self._pause_s = FIRST_PAUSE_S
+
+    @task
+    def ask(self) -> None:
+        """One call; a dead or refusing target is asked again after a growing pause, never in a spin."""
+        try:
+            record = self._bench.ask()
+        except Refused as refusal:
+            self.environment.trueyield_trouble(f"stopped by its cap: {refusal}")
+            raise StopUser from refusal
+        except EngineLost as loss:  # the bench has told the desk
+            raise StopUser from loss
+        report(self.environment, record)
+        if record.outcome in FAILED:
+            gevent.sleep(self._pause_s)
+            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        else:
+            self._pause_s = FIRST_PAUSE_S
+
+
+def report(environment: Any, record: StreamRecord) -> None:
+    """Tell Locust of one ended call: one event, and two rows of its table beside it (never fake requests)."""
+    name = record.family or record.scenario
+    environment.events.request.fire(
+        request_type="chat",
+        name=name,
+        response_time=e2e_ms(record),
+        response_length=record.output_tokens or 0,
+        exception=RequestFailed(error_text(record)) if record.outcome in FAILED else None,
+        context={"record": record},
+    )
+    for row, milliseconds in (("TTFT", ttft_ms(record)), ("TTFAT", ttfat_ms(record))):
+        if milliseconds is not None and record.outcome is not Outcome.ENGINE_LOST:
+            environment.stats.entries[(name, row)].log(milliseconds, 0)
