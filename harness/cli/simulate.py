@@ -57,7 +57,13 @@ class _Place:
 @click.option("--right-share", type=_SHARE, help="Share of known answers that are given right.")
 @click.option("--error-share", type=_SHARE, default=0.0, help="Share of streams that end in an error event.")
 @click.option("--cut-share", type=_SHARE, default=0.0, help="Share of streams whose connection is cut.")
-@click.option("--overrun-ms", type=click.FloatRange(0.0, min_open=True), default=5.0, show_default=True)
+@click.option(
+    "--overrun-ms",
+    type=click.FloatRange(0.0, min_open=True),
+    default=20.0,
+    show_default=True,
+    help="A step handed out later than this is an overrun.",
+)
 @click.option(
     "--api-key-env", metavar="NAME", help=f"Variable with the key to ask for. {KEY_VARIABLE}, if set, does the same."
 )

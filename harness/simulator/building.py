@@ -30,7 +30,7 @@ class Knobs:
     error_share: float = 0.0
     cut_share: float = 0.0
     api_key: str | None = None
-    overrun_ms: float = 5.0
+    overrun_ms: float = 20.0
 
 
 def deployment_of(

@@ -12,7 +12,7 @@ from batches import model
 
 from harness.simulator.dialects import DIALECTS
 from harness.simulator.endpoint import Endpoint
-from harness.simulator.server import Address, listen, start
+from harness.simulator.server import Address, listen, serving
 from harness.simulator.settings import Settings
 from harness.simulator.texts import Author, Lengths
 from harness.simulator.truth import TruthFile, decode_truth
@@ -66,14 +66,11 @@ def on_bench(tmp_path, scenario, *, dialect="vllm", batch=None, author=None, **s
         truth = TruthFile(path)
         endpoint = Endpoint(Settings(**{**chosen, **settings}), batch or model(step_ms=1.0), truth)
         listener = listen(Address(host="127.0.0.1", port=0))
-        runner = await start(endpoint, listener)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        try:
-            async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-                await asyncio.wait_for(scenario(Bench(endpoint, session, url, path)), 20)
-        finally:
-            await runner.cleanup()
-            truth.close()
+        connector = aiohttp.TCPConnector(limit=0)
+        async with serving(endpoint, listener), aiohttp.ClientSession(connector=connector) as session:
+            await asyncio.wait_for(scenario(Bench(endpoint, session, url, path)), 20)
+        truth.close()
 
     asyncio.run(main())
 
