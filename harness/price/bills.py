@@ -1,4 +1,4 @@
-"""Bills: a case goes in; the test bill, the buyer's and the owner's unit costs come out, with a reason for each None."""
+"""Bills: a case goes in; test bill, buyer's and owner's unit costs come out, with a reason for each None."""
 
 from harness.price.case import Case
 from harness.price.ledger import UNIT_USES, USES, Ledger, weights

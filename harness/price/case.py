@@ -93,7 +93,9 @@ def _endpoint(manifest: Manifest, folder: Path) -> Endpoint:
     try:
         return msgspec.convert(manifest.endpoint, Endpoint)
     except msgspec.ValidationError as error:
-        raise InputError([Mistake(str(folder / "manifest.json"), "endpoint", str(error), "a resolved endpoint")]) from None
+        raise InputError(
+            [Mistake(str(folder / "manifest.json"), "endpoint", str(error), "a resolved endpoint")]
+        ) from None
 
 
 def _entries(
