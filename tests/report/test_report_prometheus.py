@@ -31,7 +31,9 @@ def values(page: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
 
 def total(page: bytes, name: str, **labels: str) -> float:
     return sum(
-        value for (found, pairs), value in values(page).items() if found == name and labels.items() <= dict(pairs).items()
+        value
+        for (found, pairs), value in values(page).items()
+        if found == name and labels.items() <= dict(pairs).items()
     )
 
 
