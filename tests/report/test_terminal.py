@@ -54,7 +54,9 @@ def test_a_sweep_fits_one_screen(tmp_path, levels: int) -> None:
         ("empty", ["INVALID", "no request ended well", "No latency", "no answer in the measure window"], ["$"]),
     ],
 )  # fmt: skip
-def test_each_kind_of_endpoint_is_told_what_holds_for_it(tmp_path, name: str, says: list[str], never: list[str]) -> None:
+def test_each_kind_of_endpoint_is_told_what_holds_for_it(
+    tmp_path, name: str, says: list[str], never: list[str]
+) -> None:
     text = "\n".join(table(samples.RUNS[name](tmp_path)))
     assert [word for word in says if word not in text] == []
     assert [word for word in never if word in text] == []
