@@ -101,8 +101,8 @@ def test_plotly_sees_no_tag_of_foreign_text(tmp_path) -> None:
 
 def test_the_page_says_money_first_then_theory_then_where_it_went(tmp_path) -> None:
     words = page_of(samples.seller(tmp_path)).words
-    order = ["VALID", "What it costs", "$3.70", "Theory, measured, fraction", "17,690", "Where the yield went", "How fast",
-             "Slowest requests", "Can this be trusted?", "Where it comes from", "9f9f9f"]  # fmt: skip
+    order = ["VALID", "What it costs", "$3.70", "Theory, measured, fraction", "17,690", "Where the yield went",
+             "How fast", "Slowest requests", "Can this be trusted?", "Where it comes from", "9f9f9f"]  # fmt: skip
     places = [words.index(word) for word in order]
     assert places == sorted(places)
 

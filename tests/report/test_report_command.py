@@ -122,7 +122,9 @@ def test_a_folder_that_is_no_run_is_bad_input(tmp_path) -> None:
         code(run("gate", tmp_path, "p99(ttft_s) < 1"))
 
 
-@pytest.mark.parametrize(("gate", "expected"), [("p99(ttft_s) < 2", 0), ("p99(ttft_s) < 1", 3), ("p50(think_s) > 0", 0)])
+@pytest.mark.parametrize(
+    ("gate", "expected"), [("p99(ttft_s) < 2", 0), ("p99(ttft_s) < 1", 3), ("p50(think_s) > 0", 0)]
+)
 def test_gate_judges_and_writes(tmp_path, gate: str, expected: int) -> None:
     folder = samples.seller(tmp_path)
     result = run("gate", folder, gate)
