@@ -8,7 +8,6 @@ import asyncio
 import select
 import selectors
 import time
-import weakref
 from collections.abc import Callable
 
 
@@ -32,11 +31,15 @@ class Arrivals:
 
     def __init__(self, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self._now_ns = now_ns
-        self._last: weakref.WeakKeyDictionary[asyncio.BaseTransport, int] = weakref.WeakKeyDictionary()
+        self._last: dict[asyncio.BaseTransport, int] = {}
 
     def note(self, transport: asyncio.BaseTransport) -> None:
         """Bytes have come in."""
         self._last[transport] = self._now_ns()
+
+    def forget(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is gone."""
+        self._last.pop(transport, None)
 
     def last(self, transport: asyncio.BaseTransport | None) -> int:
         """When the last bytes came in; now, where nobody noted it."""
@@ -68,4 +71,6 @@ class Door(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""
+        if self._transport is not None:
+            self._arrivals.forget(self._transport)
         self._inner.connection_lost(exc)
