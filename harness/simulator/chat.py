@@ -13,7 +13,7 @@ from harness.simulator.asks import Ask, Refusal, parse_ask
 from harness.simulator.model import Job
 from harness.simulator.prefix import prompt_blocks
 from harness.simulator.pump import Pump
-from harness.simulator.replies import Heading, Reply
+from harness.simulator.replies import FAILURE, Heading, Reply
 from harness.simulator.settings import Settings
 from harness.simulator.streams import Opening, Stream
 from harness.simulator.texts import TOKEN_CHARS, render_prompt, tokens_in
@@ -156,7 +156,7 @@ def _too_long(input_tokens: int, context: int | None) -> Refusal:
 def _whole(stream: Stream) -> web.Response:
     opening = stream.opening
     if opening.script.fault is not None:
-        return web.json_response({"error": {"message": "EngineCore encountered an issue."}}, status=500)
+        return web.json_response(FAILURE, status=500)
     return web.json_response(opening.reply.whole(stream.counted()))
 
 

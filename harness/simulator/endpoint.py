@@ -94,7 +94,10 @@ class Endpoint:
             if not hmac.compare_digest(sent.encode(), f"Bearer {key}".encode()):
                 refusal = Refusal(401, "Invalid API Key", "authentication_error", "invalid_api_key")
                 return web.json_response(refusal.body(self._settings.rules), status=401)
-        return await handler(request)
+        try:
+            return await handler(request)
+        except web.HTTPNotFound:
+            return web.json_response({"detail": "Not Found"}, status=404)
 
     async def _chat_route(self, request: web.Request) -> web.StreamResponse:
         assert self._chat is not None, "the application has not started"
