@@ -21,7 +21,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $(READY)
 
 demo: setup  ## simulated endpoint, sweep of three loads, closing table, report.html (about a minute)
-	$(BIN)/trueyield sweep reasoning --endpoint simulator --users 4,16,64 --run-time 15s --out results
+	$(BIN)/trueyield sweep reasoning --endpoint simulator --users 8,32,64 --run-time 15s --out results
 
 check: setup  ## ruff and mypy
 	$(BIN)/ruff check .
