@@ -26,6 +26,7 @@ class Body(Protocol):
 
     ended: bool
     surplus: bool
+    error: str | None  # what broke the framing; payload before it was still returned
 
     def feed(self, data: bytes) -> bytes:
         """Payload in these wire bytes."""
@@ -34,13 +35,14 @@ class Body(Protocol):
 class ChunkedBody:
     """Transfer-Encoding: chunked. Sizes, chunks and CRLFs may be split anywhere; trailers are skipped."""
 
-    __slots__ = ("_begun", "_left", "_trailer_bytes", "ended", "surplus")
+    __slots__ = ("_begun", "_left", "_trailer_bytes", "ended", "error", "surplus")
 
     _IN_TRAILERS = -1
 
     def __init__(self) -> None:
         self.ended = False
         self.surplus = False
+        self.error: str | None = None
         self._begun = b""  # an unfinished size line, CRLF or trailer line
         self._left = 0  # bytes of the current chunk still to come, its CRLF included; 0 = a size line is next
         self._trailer_bytes = 0
@@ -49,13 +51,13 @@ class ChunkedBody:
         """Payload in `data`; the common case, whole chunks in one read, does no copying beyond the slices."""
         pieces: list[bytes] = []
         at, size = 0, len(data)
-        while at < size and not self.ended:
-            if self._left > 0:
-                at = self._take_chunk(data, at, pieces)
-            else:
-                at = self._take_line(data, at)
-        if at < size:
-            self.surplus = True
+        try:
+            while at < size and not self.ended:
+                at = self._take_chunk(data, at, pieces) if self._left > 0 else self._take_line(data, at)
+        except ProtocolError as error:
+            self.error = str(error)
+        else:
+            self.surplus = self.surplus or at < size
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _take_chunk(self, data: bytes, at: int, pieces: list[bytes]) -> int:
@@ -129,12 +131,13 @@ def _size(line: bytes) -> int:
 class LengthBody:
     """Content-Length: so many bytes, then the end."""
 
-    __slots__ = ("_left", "ended", "surplus")
+    __slots__ = ("_left", "ended", "error", "surplus")
 
     def __init__(self, length: int) -> None:
         self._left = length
         self.ended = length == 0
         self.surplus = False
+        self.error: str | None = None
 
     def feed(self, data: bytes) -> bytes:
         """Payload in `data`: all of it, up to the announced length."""
@@ -148,11 +151,12 @@ class LengthBody:
 class EofBody:
     """No framing: the body ends with the connection."""
 
-    __slots__ = ("ended", "surplus")
+    __slots__ = ("ended", "error", "surplus")
 
     def __init__(self) -> None:
         self.ended = False
         self.surplus = False
+        self.error: str | None = None
 
     def feed(self, data: bytes) -> bytes:
         """Payload in `data`: all of it."""

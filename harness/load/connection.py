@@ -3,12 +3,11 @@
 import errno
 import os
 import socket
-import ssl
 from collections import deque
 from typing import TYPE_CHECKING, Literal
 
 from harness.load.calls import Target
-from harness.load.stamps import ANCILLARY_BYTES, READ_BYTES, ArrivalClock, now_ns
+from harness.load.stamps import ArrivalClock, now_ns
 from harness.load.tls import Tls, context_for
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ class Connection:
         self.state: State = "connecting"
         self.tls: Tls | None = None
         self.exchange: Exchange | None = None
+        self.fd = -1
         self.idle_since_ns = 0
         self._addresses = deque(target.addresses)
         self._failure = "no address is known"
@@ -71,9 +71,9 @@ class Connection:
     def fail(self, code: int) -> None:
         """Note why an address did not answer."""
         self._failure = os.strerror(code)
-        sock = getattr(self, "sock", None)
-        if sock is not None:
-            sock.close()
+        if self.fd >= 0:
+            self.sock.close()
+            self.fd = -1
 
     @property
     def failure(self) -> str:
@@ -81,7 +81,7 @@ class Connection:
         return f"{self.target.host}:{self.target.port}: {self._failure}"
 
     def handshake(self, ciphertext: bytes) -> bool:
-        """One step of the TLS handshake; True when done. Raises ssl.SSLError, OSError."""
+        """One step of the TLS handshake; True when done. Raises OSError (ssl.SSLError is one)."""
         assert self.tls is not None
         try:
             done = self.tls.handshake(ciphertext)
@@ -151,12 +151,6 @@ class Connection:
 
     def close(self) -> None:
         """Close; the server sees it and stops."""
-        if self.state != "closed":
-            self.state = "closed"
+        self.state = "closed"
+        if self.fd >= 0:
             self.sock.close()
-
-
-#: What reading from a connection may raise.
-BROKEN = (OSError, ssl.SSLError)
-
-__all__ = ["ANCILLARY_BYTES", "BROKEN", "READ_BYTES", "Connection"]

@@ -83,7 +83,7 @@ class HeadReader:
 def _require_http(begun: bytearray) -> None:
     """Garbage is refused at its first bytes, not after a deadline."""
     if not b"HTTP/1.".startswith(begun[:7]):
-        raise ProtocolError(f"not an HTTP/1.1 response: {bytes(begun[:40])!r}")
+        raise ProtocolError("the answer is not HTTP/1.1")
 
 
 def parse_head(block: bytes) -> ResponseHead:

@@ -10,7 +10,6 @@ import heapq
 import os
 import resource
 import select
-import ssl
 from collections import deque
 from itertools import count
 
@@ -18,18 +17,17 @@ import msgspec
 
 from harness.load.calls import Live
 from harness.load.channel import Cancellation, Channel, Hello, Kind, Submission
-from harness.load.connection import ANCILLARY_BYTES, BROKEN, READ_BYTES, Connection
+from harness.load.connection import Connection
+from harness.load.dialer import Dialer
 from harness.load.exchange import Exchange
 from harness.load.pool import Pool
-from harness.load.stamps import ArrivalClock, now_ns
+from harness.load.stamps import ANCILLARY_BYTES, READ_BYTES, ArrivalClock, now_ns
 from harness.load.verdict import CloseReason
 
 _SECOND = 1_000_000_000
 TICK_NS = 2_000_000
 #: With fewer streams than this, each wake reads at once: there is nothing to gather.
 _FEW = 8
-_MOST_CONNECTING = 128
-_HANDSHAKES_NS = 2_000_000
 _DECODING_NS = 1_000_000
 _SLICE_BYTES = 32 * 1024
 _WORTH_DECODING = 4 * 1024
@@ -54,9 +52,7 @@ class Reader:
         self._control.register(self._streams.fileno(), _READABLE)
         self._connections: dict[int, Connection] = {}
         self._open: dict[int, Exchange] = {}
-        self._waiting: deque[Exchange] = deque()  # for their turn to connect
-        self._connecting = 0
-        self._handshakes: deque[Connection] = deque()
+        self._dialer = Dialer(self._control, clock, self._connections, self)
         self._ended: deque[Exchange] = deque()  # to be decoded to the end and handed back
         self._backlog: deque[Exchange] = deque()  # running, with bytes worth decoding
         self._pool = Pool()
@@ -88,8 +84,8 @@ class Reader:
                 readable = True
             elif connection := self._connections.get(fd):
                 self._advance(connection, mask)
-        self._shake_hands()
-        self._connect_waiting()
+        self._dialer.shake_hands()
+        self._dialer.dial()
         self._read(readable)
         self._decode()
         now = now_ns()
@@ -102,7 +98,7 @@ class Reader:
 
     def _patience_s(self) -> float:
         """How long to sleep if nothing comes."""
-        if self._ended or self._backlog or self._handshakes:
+        if self._ended or self._backlog or self._dialer.busy:
             return 0
         until = self._next_sweep_ns
         if self._ticking:
@@ -144,84 +140,18 @@ class Reader:
         for each in dead:
             self._drop(each)
         if connection is None:
-            self._waiting.append(exchange)
-            self._set_timer(exchange)
+            self._dialer.want(exchange)
+            self.set_timer(exchange)
             return
         exchange.stream.timeline.connection = "reused"
         self._send(connection, exchange)
 
     # -- connections
 
-    def _connect_waiting(self) -> None:
-        while self._waiting and self._connecting < _MOST_CONNECTING:
-            exchange = self._waiting.popleft()
-            if exchange.over:
-                continue
-            connection = Connection(exchange.call.target)
-            connection.exchange, exchange.connection = exchange, connection
-            timeline = exchange.stream.timeline
-            timeline.connection, timeline.connect_begin_ns = "fresh", now_ns()
-            self._set_timer(exchange)
-            self._connecting += 1
-            self._try_address(connection)
-
-    def _try_address(self, connection: Connection) -> None:
-        if connection.connect(self._clock):
-            self._connections[connection.fd] = connection
-            self._control.register(connection.fd, _WRITABLE)
-        else:
-            self._lose(connection, "connect_error", now_ns(), connection.failure)
-
-    def _advance(self, connection: Connection, mask: int) -> None:
-        """Something happened on a connection in the making, or there is room for unsent bytes."""
-        if connection.state == "handshaking":
-            if mask & _WRITABLE:
-                self._watch_unsent(connection)
-            if mask & ~_WRITABLE:
-                self._handshakes.append(connection)
-        elif connection.state == "open":
-            self._watch_unsent(connection)
-        elif connection.state == "connecting":
-            self._connected(connection)
-
-    def _connected(self, connection: Connection) -> None:
-        try:
-            code = connection.connected()
-        except BROKEN as error:
-            self._lose(connection, "connect_error", now_ns(), f"TLS: {error}")
-            return
-        if code:
-            del self._connections[connection.fd]
-            connection.fail(code)
-            self._try_address(connection)
-        elif connection.state == "handshaking":
-            self._control.modify(connection.fd, _READABLE | (_WRITABLE if connection.unsent else 0))
-        else:
-            self._ready(connection)
-
-    def _shake_hands(self) -> None:
-        """TLS handshakes cost about a millisecond each: two milliseconds of them a turn."""
-        stop_ns = now_ns() + _HANDSHAKES_NS
-        while self._handshakes and now_ns() < stop_ns:
-            connection = self._handshakes.popleft()
-            if connection.state != "handshaking":
-                continue
-            try:
-                data = connection.sock.recv(READ_BYTES)
-                if not data:
-                    raise ssl.SSLError("the server closed the connection during the handshake")
-                if connection.handshake(data):
-                    self._ready(connection)
-            except BlockingIOError:
-                continue
-            except BROKEN as error:
-                self._lose(connection, "connect_error", now_ns(), f"{connection.target.host}: TLS: {error}")
-
-    def _ready(self, connection: Connection) -> None:
+    def ready(self, connection: Connection) -> None:
+        """The dialer has a connection: send what it was made for."""
         exchange = connection.exchange
         assert exchange is not None
-        self._connecting -= 1
-        exchange.stream.timeline.connect_end_ns = now_ns()
         self._control.unregister(connection.fd)
         self._streams.register(connection.fd, _READABLE)
         self._send(connection, exchange)
@@ -231,25 +161,25 @@ class Reader:
         connection.request(exchange.call.payload)
         if connection.unsent:
             self._control.register(connection.fd, _WRITABLE)
-        self._set_timer(exchange)
+        self.set_timer(exchange)
 
-    def _watch_unsent(self, connection: Connection) -> None:
-        if connection.flush():
-            if connection.state == "handshaking":
-                self._control.modify(connection.fd, _READABLE)
-            else:
-                self._control.unregister(connection.fd)
-                if connection.exchange is not None:
-                    self._set_timer(connection.exchange)
+    def _advance(self, connection: Connection, mask: int) -> None:
+        """Something happened on a connection in the making, or there is room for unsent bytes."""
+        if connection.state != "open":
+            self._dialer.advance(connection, mask)
+        elif connection.flush():
+            self._control.unregister(connection.fd)
+            if connection.exchange is not None:
+                self.set_timer(connection.exchange)
 
     def _drop(self, connection: Connection) -> None:
-        if connection.state in {"connecting", "handshaking"}:
-            self._connecting -= 1
-        self._connections.pop(getattr(connection, "fd", -1), None)
+        self._dialer.forget(connection)
+        if self._connections.get(connection.fd) is connection:
+            del self._connections[connection.fd]
         connection.exchange = None
         connection.close()
 
-    def _lose(self, connection: Connection, reason: CloseReason, at_ns: int, error: str | None) -> None:
+    def lose(self, connection: Connection, reason: CloseReason, at_ns: int, error: str | None) -> None:
         """The connection is gone; so is the exchange on it, if there is one."""
         exchange = connection.exchange
         if exchange is None:
@@ -303,7 +233,7 @@ class Reader:
         except BlockingIOError:
             return
         except OSError as error:
-            self._lose(connection, "reset", now_ns(), error.strerror)
+            self.lose(connection, "reset", now_ns(), error.strerror)
             return
         read_ns = now_ns()
         exchange = connection.exchange
@@ -325,8 +255,8 @@ class Reader:
         assert connection.tls is not None
         try:
             plain = connection.decrypt(data)
-        except BROKEN as error:
-            self._lose(connection, "reset", read_ns, f"TLS: {error}")
+        except OSError as error:
+            self.lose(connection, "reset", read_ns, f"TLS: {error}")
             return b""
         if not plain and connection.tls.clean_end:
             self._end_of_file(connection, read_ns)
@@ -334,7 +264,7 @@ class Reader:
 
     def _end_of_file(self, connection: Connection, read_ns: int) -> None:
         torn = connection.tls is not None and not connection.tls.clean_end
-        self._lose(connection, "reset" if torn else "eof", read_ns, "the server closed the connection")
+        self.lose(connection, "reset" if torn else "eof", read_ns, "the server closed the connection")
 
     # -- the end of an exchange
 
@@ -384,7 +314,7 @@ class Reader:
             if stream.ended:  # broken beyond repair
                 self._whole(exchange)
             elif stream.transcript.done_seen:
-                self._set_timer(exchange)
+                self.set_timer(exchange)
         return more
 
     def _hand_back(self, exchange: Exchange) -> None:
@@ -395,7 +325,7 @@ class Reader:
 
     # -- time
 
-    def _set_timer(self, exchange: Exchange) -> None:
+    def set_timer(self, exchange: Exchange) -> None:
         due_ns = exchange.due()[0]
         if exchange.timer_ns is None or due_ns < exchange.timer_ns:
             exchange.timer_ns = due_ns
@@ -416,7 +346,7 @@ class Reader:
         if exchange.over:
             return
         if due_ns > now:
-            self._set_timer(exchange)
+            self.set_timer(exchange)
         elif reason == "ended":
             self._stop(exchange, reason, exchange.stream.transcript.last_event_ns or now, None)
         else:

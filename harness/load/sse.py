@@ -13,7 +13,7 @@ class EventSplitter:
     An unfinished line is kept as a list of pieces and joined once, so that no input costs quadratic time.
     """
 
-    __slots__ = ("_after_cr", "_data", "_kept", "_pieces", "_started", "named_error")
+    __slots__ = ("_after_cr", "_data", "_kept", "_pieces", "_started", "error", "named_error")
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []  # of an unfinished line
@@ -21,6 +21,7 @@ class EventSplitter:
         self._kept = 0  # bytes in both
         self._after_cr = False
         self._started = False
+        self.error: str | None = None  # what broke the stream; the events before it were still returned
         self.named_error = False  # an `event: error` line was seen: its data is an error in whatever shape
 
     def feed(self, payload: bytes) -> list[bytes]:
@@ -31,7 +32,12 @@ class EventSplitter:
                 return [payload[6:-2]]
             if payload.find(b"\r") == len(payload) - 4 and payload[-4:] == b"\r\n\r\n" and payload.count(b"\n") == 2:
                 return [payload[6:-4]]
-        return self._feed_lines(payload)
+        events: list[bytes] = []
+        try:
+            self._feed_lines(payload, events)
+        except ProtocolError as error:
+            self.error = str(error)
+        return events
 
     def finish(self) -> list[bytes]:
         """The body has ended: an event that lacks only its blank line is still an event."""
@@ -42,7 +48,7 @@ class EventSplitter:
             self._line(b"", events)
         return events
 
-    def _feed_lines(self, payload: bytes) -> list[bytes]:
+    def _feed_lines(self, payload: bytes, events: list[bytes]) -> None:
         if not self._started:
             payload = self._without_bom(payload)
         if self._after_cr and payload:
@@ -55,14 +61,13 @@ class EventSplitter:
         first, *rest = payload.split(b"\n")
         if not rest:
             self._keep(first)
-            return []
-        events: list[bytes] = []
+            return
         self._line(self._take_pieces(first), events)
         last = rest.pop()
         for line in rest:
-            self._line(line, events)
+            if line or self._data:
+                self._line(line, events)
         self._keep(last)
-        return events
 
     def _without_bom(self, payload: bytes) -> bytes:
         begun = self._take_pieces(payload)

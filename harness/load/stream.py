@@ -51,8 +51,8 @@ class Stream:
 
     __slots__ = (
         "_body", "_call", "_chunked", "_error", "_first_bytes", "_head", "_head_reader", "_inflater", "_kept", "_lag",
-        "_left", "_mode", "_plain", "_raw", "_splitter", "ended", "ended_ns", "headers_ns", "pending_bytes", "reads",
-        "timeline", "transcript",
+        "_left", "_mode", "_plain", "_raw", "_splitter", "_unreadable", "ended", "ended_ns", "headers_ns",
+        "pending_bytes", "reads", "timeline", "transcript",
     )  # fmt: skip
 
     def __init__(self, call: Call) -> None:
@@ -78,6 +78,7 @@ class Stream:
         self._kept = bytearray()  # of a body that is no event stream
         self._first_bytes = b""
         self._error: str | None = None  # of HTTP, SSE or JSON
+        self._unreadable = False  # nothing behind this place can be understood
 
     # -- the hot path
 
@@ -109,7 +110,7 @@ class Stream:
             arrival_ns, payload, wire_bytes = self._plain.popleft()
             budget_bytes -= wire_bytes
             self.pending_bytes -= wire_bytes
-            if self._error is None:
+            if not self._unreadable:
                 self._take_payload(payload, arrival_ns)
         return bool(self._plain or self._raw)
 
@@ -195,24 +196,19 @@ class Stream:
         return True
 
     def _open(self, arrival_ns: int, data: bytes) -> None:
-        assert self._body is not None
-        payload = b""
-        if not self.ended:
-            try:
-                payload = self._body.feed(data)
-            except ProtocolError as error:
-                self._break(str(error), arrival_ns)
-            else:
-                if self._body.ended:
-                    self.ended = True
-                    self.ended_ns = arrival_ns
+        body = self._body
+        assert body is not None
+        payload = b"" if self.ended else body.feed(data)
         self._plain.append((arrival_ns, payload, len(data)))
+        if not self.ended and (body.ended or body.error is not None):
+            self._error = self._error or body.error
+            self.ended, self.ended_ns = True, arrival_ns
 
     def _break(self, words: str, arrival_ns: int) -> None:
-        self._error = self._error or words
+        """Payload (or head) that cannot be read. It comes before any breach of framing that was seen already."""
+        self._error, self._unreadable = words, True
         if not self.ended:
-            self.ended = True
-            self.ended_ns = arrival_ns
+            self.ended, self.ended_ns = True, arrival_ns
 
     # -- payload
 
@@ -241,6 +237,8 @@ class Stream:
                 self.transcript.fail(event.decode("utf-8", "replace"))
                 continue
             take(event, arrival_ns)
+        if splitter.error is not None:
+            raise ProtocolError(splitter.error)
 
     def _keep(self, piece: bytes) -> None:
         most = MAX_ANSWER_BYTES if self._mode in {"answer", "raw"} else _MAX_ERROR_BYTES
@@ -377,7 +375,9 @@ class Stream:
 
 def _like_events(begun: bytes) -> bool:
     """An event stream may begin with a comment, a field, a blank line or a byte order mark."""
-    return begun.removeprefix(b"\xef\xbb\xbf").startswith((b":", b"data", b"event", b"id", b"retry", b"\n", b"\r"))
+    return not begun or begun.removeprefix(b"\xef\xbb\xbf").startswith(
+        (b":", b"data", b"event", b"id", b"retry", b"\n", b"\r")
+    )
 
 
 def _header_times(head: ResponseHead | None) -> dict[str, float]:

@@ -21,8 +21,8 @@ class Transcript:
     """What one answer said and when. Grows by 9 bytes a delta, plus the text where that is kept."""
 
     __slots__ = (
-        "_answer", "_field", "_reasoning", "_room", "_thought", "_usage", "answer_chars", "arrivals", "done_seen", "error",
-        "facts", "finish_reason", "first_answer_delta_tokens", "first_delta_tokens", "last_event_ns", "phases",
+        "_answer", "_field", "_reasoning", "_room", "_thought", "_usage", "answer_chars", "arrivals", "done_seen",
+        "error", "facts", "finish_reason", "first_answer_delta_tokens", "first_delta_tokens", "last_event_ns", "phases",
         "read_spoke", "reasoning_chars", "running", "shared_reads", "times", "tool_chars",
     )  # fmt: skip
 
@@ -67,7 +67,7 @@ class Transcript:
                 self.finish_reason = choice.finish_reason
         if chunk.usage and (raw := present(chunk.usage)):
             self._usage = raw
-            self.running = choice is not None and not choice.finish_reason
+            self.running = choice is not None and self.finish_reason is None
         if chunk.error and (raw := present(chunk.error)):
             self.fail(error_text(raw))
         if choice is None or choice.finish_reason or self.facts is None:
