@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.config.catalog_rows import AcceleratorRow, CalendarRow, GpuHourRow, ModelRow, PeriodRow, PriceRow
 from harness.config.documents import Document, Place, read_document
-from harness.config.rows import RowT, check_row, mistake_at, near_miss, shown
+from harness.config.rows import RowT, check_row, in_file_order, mistake_at, near_miss, shown
 from harness.errors import InputError, Mistake
 from harness.providers import Accelerator, Catalog, GpuHour, ModelCard, PriceCard
 
@@ -38,14 +38,14 @@ def load_catalog(extra: Path | None = None) -> Catalog:
     """The built-in catalog, with the rows of `extra` (a YAML file of the same sections) beside it. Read once."""
     shelves = _copied(_built_in())
     if extra is not None:
-        mistakes: list[Mistake] = []
         document = read_document(extra)
+        mistakes = list(document.mistakes)
         for name in document.root:
             if name not in SECTIONS:
                 mistakes.append(mistake_at(document, (name,), "an unknown section", f"one of {', '.join(SECTIONS)}"))
         fill(shelves, document, mistakes)
         if mistakes:
-            raise InputError(mistakes)
+            raise InputError(in_file_order(mistakes))
     return shelves.catalog()
 
 
@@ -58,7 +58,9 @@ def built_in_shelves() -> Shelves:
 def _built_in() -> Shelves:
     shelves, mistakes = Shelves(), list[Mistake]()
     for name in ("accelerators", "models", "prices", "gpu_hours"):
-        fill(shelves, read_document(CATALOG_FOLDER / f"{name}.yaml"), mistakes)
+        document = read_document(CATALOG_FOLDER / f"{name}.yaml")
+        mistakes.extend(document.mistakes)
+        fill(shelves, document, mistakes)
     if mistakes:
         raise InputError(mistakes, hint="the built-in catalog is damaged: install trueyield again")
     return shelves

@@ -27,15 +27,20 @@ _PLAIN_TAGS = frozenset(
 )
 #: Far above any honest file; stops aliases that multiply each other.
 _MOST_NODES, _DEEPEST = 50_000, 40
+_OVERFLOW = ("values nested too deep or repeated too often", "a plain file of entries")
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file: its values and the line of each, by path of keys and indices."""
+    """One file: its values, the line of each by path of keys and indices, and what was wrong with its form.
+
+    Whoever reads a document tells `mistakes` together with those of meaning.
+    """
 
     name: str
     root: Mapping[str, Any]
     lines: Mapping[Place, int]
+    mistakes: tuple[Mistake, ...] = ()
 
     def where(self, place: Place) -> str:
         """'endpoints.vllm.dialect (line 12)'; the nearest line there is for something that is missing."""
@@ -48,7 +53,7 @@ class Document:
 
 
 def read_document(path: Path) -> Document:
-    """Read one YAML file whose top level is a mapping. Raises InputError with every mistake of form."""
+    """Read one YAML file whose top level is a mapping. Raises InputError where there is nothing to go on with."""
     name = str(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -64,11 +69,10 @@ def parse_document(text: str, name: str) -> Document:
     node = _compose(text, name)
     reading = _Reading(name)
     root = reading.value(node, ()) if node is not None else {}
-    if not reading.mistakes and not isinstance(root, dict):
+    if not isinstance(root, dict) or reading.overflowed:
         reading.mistakes.append(Mistake(name, "", f"a {type(root).__name__} at the top", "a mapping (key: value)"))
-    if reading.mistakes:
-        raise InputError(reading.mistakes)
-    return Document(name, root, reading.lines)
+        raise InputError(reading.mistakes[: 1 if reading.overflowed else None])
+    return Document(name, root, reading.lines, tuple(reading.mistakes))
 
 
 def _compose(text: str, name: str) -> yaml.Node | None:
@@ -98,15 +102,16 @@ class _Reading:
         self.name = name
         self.lines: dict[Place, int] = {}
         self.mistakes: list[Mistake] = []
+        self.overflowed = False
         self._nodes = 0
 
     def value(self, node: yaml.Node, place: Place) -> Any:
         self.lines[place] = node.start_mark.line + 1
         self._nodes += 1
-        if self._nodes > _MOST_NODES or len(place) > _DEEPEST:
-            if self._nodes <= _MOST_NODES + 1:
-                self._tell(place, "values nested too deep or repeated too often", "a plain file of entries")
-            self._nodes = _MOST_NODES + 1
+        if self.overflowed or self._nodes > _MOST_NODES or len(place) > _DEEPEST:
+            if not self.overflowed:
+                self.mistakes.insert(0, Mistake(self.name, "", *_OVERFLOW))
+            self.overflowed = True
             return None
         if node.tag not in _PLAIN_TAGS:
             self._tell(place, f"the tag {node.tag.removeprefix('tag:yaml.org,2002:')}", "a plain value")

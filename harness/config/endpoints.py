@@ -10,7 +10,7 @@ from harness.config.documents import Document, read_document
 from harness.config.endpoint_checks import check_entry
 from harness.config.endpoint_rows import DeploymentRow, EndpointRow
 from harness.config.keys import ADVICE
-from harness.config.rows import check_row, mistake_at, near_miss, shown
+from harness.config.rows import check_row, in_file_order, mistake_at, near_miss, shown
 from harness.config.urls import BadUrl, read_url
 from harness.errors import InputError, Mistake
 from harness.providers import Catalog, Deployment, Endpoint, PriceCard
@@ -42,7 +42,7 @@ def load_providers(path: Path | None = None) -> Providers:
     """Read and check a whole file. Raises InputError with every mistake in it."""
     path = path or default_providers_path()
     document = read_document(path)
-    mistakes: list[Mistake] = []
+    mistakes = list(document.mistakes)
     for section in document.root:
         if section not in ("endpoints", *SECTIONS):
             known = near_miss(section, ("endpoints", *SECTIONS), "a section of this file")
@@ -56,7 +56,7 @@ def load_providers(path: Path | None = None) -> Providers:
         if endpoint is not None:
             endpoints[name] = endpoint
     if mistakes:
-        raise InputError(mistakes)
+        raise InputError(in_file_order(mistakes))
     return Providers(path=path, endpoints=endpoints, catalog=catalog)
 
 
@@ -87,6 +87,7 @@ def _endpoint(document: Document, name: str, found: Any, catalog: Catalog, mista
         sell_at=_card(catalog, row.sell_at),
         compare_with=tuple(catalog.prices[card] for card in row.compare_with),
         deployment=_deployment(row.deployment, catalog) if row.deployment else None,
+        notes=_doubts(row, catalog),
         **row.model_dump(include={"model", "dialect", "api_key_env", "allow_http", "embedded"}),
     )
 
@@ -95,6 +96,19 @@ def _without_secrets(mistakes: list[Mistake]) -> list[Mistake]:
     """Where a place holds a secret, the words that do not show it stand alone."""
     secret = {mistake.key for mistake in mistakes if mistake.expected == ADVICE}
     return [mistake for mistake in mistakes if mistake.key not in secret or mistake.expected == ADVICE]
+
+
+def _doubts(row: EndpointRow, catalog: Catalog) -> tuple[str, ...]:
+    """What was accepted by `accept_unverified`: said again wherever the figures are used."""
+    used: list[Any] = [_card(catalog, name) for name in (row.price_card, row.sell_at, *row.compare_with)]
+    if row.deployment is not None:
+        used += [catalog.accelerators[row.deployment.accelerator], catalog.models[row.deployment.model]]
+        used += [catalog.gpu_hours[row.deployment.gpu_hour]] if row.deployment.gpu_hour else []
+    return tuple(
+        f"{item.name} is {item.status} in the catalog{f': {item.note}' if item.note else ''}"
+        for item in used
+        if item is not None and item.status != "verified"
+    )
 
 
 def _card(catalog: Catalog, name: str | None) -> PriceCard | None:

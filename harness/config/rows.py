@@ -1,6 +1,7 @@
 """Plain values of a Document -> checked rows, or one Mistake for each thing that is wrong with them."""
 
 import difflib
+import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -46,6 +47,7 @@ _FORMATS = {
     CLOCK: "a time of day in quotes, '00:00' to '24:00'",
     DAY: "a day, e.g. 2026-10-01",
 }
+_LINE = re.compile(r"\(?line (\d+)\)?$")
 _LIMITS = {
     "greater_than": ("gt", "more than"),
     "greater_than_equal": ("ge", "at least"),
@@ -99,9 +101,14 @@ def mistake_at(document: Document, place: Place, found: str, expected: str) -> M
     return Mistake(document.name, document.where(place), found, expected)
 
 
-def unknown_name(document: Document, place: Place, name: str, known: Mapping[str, Any], what: str) -> Mistake:
-    """A name that nothing answers to."""
-    return mistake_at(document, place, shown(name), near_miss(name, known, what))
+def in_file_order(mistakes: Iterable[Mistake]) -> list[Mistake]:
+    """Mistakes as a reader meets them, each once."""
+
+    def line_of(mistake: Mistake) -> int:
+        found = _LINE.search(mistake.key)
+        return int(found[1]) if found else 0
+
+    return sorted(dict.fromkeys(mistakes), key=line_of)
 
 
 def _mistake(row: type[Row], document: Document, place: Place, detail: ErrorDetails) -> Mistake:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from harness.config.catalog_rows import Count, Positive, Price, Text
 from harness.config.documents import Document, read_document
-from harness.config.rows import Row, check_row, mistake_at, near_miss, shown
+from harness.config.rows import Row, check_row, in_file_order, mistake_at, near_miss, shown
 from harness.errors import InputError, Mistake
 from harness.load.prompts import FAMILIES
 from harness.load.scenarios import Scenario, Workload
@@ -63,11 +63,11 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
     """A shipped scenario by name, or a file by path. Raises InputError with every mistake in it."""
     path = _path_of(str(name_or_path))
     document = read_document(path)
-    mistakes: list[Mistake] = []
+    mistakes = list(document.mistakes)
     row = check_row(ScenarioRow, document, (), dict(document.root), mistakes)
     _check_meaning(document, mistakes)
     if row is None or mistakes:
-        raise InputError(mistakes)
+        raise InputError(in_file_order(mistakes))
     own = row.model_dump(exclude={"workload", "gates"})
     return Scenario(name=path.stem, workload=row.workload.value(), gates=_with_default(row.gates), **own)
 
