@@ -8,7 +8,6 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.errors import ExitCode
-from harness.measure.metrics import METRICS
 from harness.measure.results import RunResult
 from harness.measure.runs import measure, run_json, write_run
 
@@ -67,17 +66,16 @@ def _counts(result: RunResult) -> Table:
 
 
 def _spreads(result: RunResult) -> Table:
-    table = Table(box=None, padding=(0, 2), header_style="bold")
-    table.add_column("metric")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("metric", no_wrap=True)  # the name ends in its unit
     for heading in ("n", "p50", "p90", "p95", "p99", "max"):
-        table.add_column(heading, justify="right")
-    table.add_column("unit")
+        table.add_column(heading, justify="right", no_wrap=True)
     for name, spread in result.metrics.items():
         if spread.n:
             figures = (spread.p50, spread.p90, spread.p95, spread.p99, spread.max)
-            table.add_row(name, f"{spread.n:,}", *map(_figure, figures), METRICS[name].unit)
+            table.add_row(name, f"{spread.n:,}", *map(_figure, figures))
     return table
 
 
 def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return "-" if value is None else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

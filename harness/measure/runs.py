@@ -9,7 +9,7 @@ import numpy as np
 from harness.errors import InputError, Mistake
 from harness.measure.deltas import GAP_PHASES, Flags
 from harness.measure.figures import Study, mix_of, part_of, tokens_of
-from harness.measure.folder import read_folder
+from harness.measure.folder import collector_paused, read_folder
 from harness.measure.load_state import load_of
 from harness.measure.quality import Grade, grade, grades_of
 from harness.measure.results import EndpointResult, Load, Mix, RunResult
@@ -29,6 +29,11 @@ _QUANTILES = "p90 needs n >= 29, p95 59, p99 299, p99.9 2,995"
 
 def measure(folder: Path) -> RunResult:
     """Measure a run folder, finished or not. InputError where it is no run folder."""
+    with collector_paused():
+        return _measure(folder)
+
+
+def _measure(folder: Path) -> RunResult:
     book = read_folder(folder)
     clocks = clocks_of(book.manifest, book.records)
     window, notes = window_of(book.manifest, book.records, clocks)
@@ -157,6 +162,8 @@ def _why_empty(name: str) -> str:
         return "no reasoning was seen or counted"
     if name in GAP_PHASES:
         return "no delta offsets were kept (or nothing was streamed)"
+    if name == "client_lag_s":
+        return "only kernel stamps show our own lag, and no record has them"
     if name == "connect_s":
         return "all connections were reused"
     return "no delivered request of the measure window has one"
@@ -173,6 +180,11 @@ def _notes(study: Study, grades: Mapping[str, Grade], biased: str | None) -> lis
     )
     if checked:
         notes.append(f"{checked} answers have a checker but their text was not kept: they count as not wrong")
+    on_user_clock = sum(record.clock == "user" for record in sheet.records)
+    if on_user_clock:
+        notes.append(
+            f"{on_user_clock} streams were stamped by the user clock: their times include our own, unknown lag"
+        )
     estimated = int((~np.isnan(sheet.output) & sheet.delivered).sum()) < int(sheet.delivered.sum())
     if estimated:
         notes.append("some delivered answers have no token count: their deltas x the mean tokens per delta are used")

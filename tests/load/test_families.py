@@ -20,7 +20,7 @@ DIFFICULTIES = st.integers(1, 6)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.parametrize("seed", [0, 7])
+@pytest.mark.parametrize("seed", [7])
 def test_100k_draws_of_a_seed_never_repeat(name, seed):
     make = FAMILIES[name].make
     assert len({make(seed, ordinal, 1).text for ordinal in range(100_000)}) == 100_000

@@ -55,8 +55,9 @@ def test_run_json_has_the_promised_keys_and_reads_back(tmp_path):
     assert read_run(tmp_path) == result
     page = json.loads((tmp_path / "run.json").read_text())
     assert set(page) >= set(
-        "schema valid invalid_reasons load window_s requests outcomes tokens metrics throughput goodput endpoints".split()
+        "schema valid invalid_reasons load window_s requests outcomes tokens metrics throughput goodput".split()
     )
+    assert set(page["endpoints"]["e"]) >= {"requests", "outcomes", "tokens", "metrics", "throughput", "goodput"}
     assert set(page["load"]) == {"state", "evidence"}
     assert set(page["requests"]) == {"planned", "total", "ok", "failed", "censored", "not_sent"}
     assert set(page["metrics"]) >= set(
@@ -271,6 +272,12 @@ def test_a_short_window_is_said_to_be_short(tmp_path):
     result = measure(folder(tmp_path, long))
     assert result.length_biased and "3 x the median E2E" in result.reasons["mix.osl_tokens"]
     assert result.throughput.output_tokens_per_s is not None
+
+
+def test_user_clock_streams_are_said_to_include_our_lag(tmp_path):
+    result = measure(folder(tmp_path, [*several(3, S), record(request_id="u", clock="user")]))
+    assert result.clock == "mixed" and any(note.startswith("1 streams were stamped") for note in result.notes)
+    assert "kernel stamps" in result.reasons["metrics.client_lag_s"]
 
 
 def test_not_a_run_folder(tmp_path):

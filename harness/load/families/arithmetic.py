@@ -14,8 +14,8 @@ _TEXTS = {
 }
 _SENTENCES = {"en": "The answer is {answer}.", "zh": "答案：{answer}"}
 _INSTRUCTIONS = {
-    "en": "Work out the problem below. Finish with one line of its own: Answer: <integer>",
-    "zh": "请计算下面的题目。最后单独写一行：答案：<整数>",
+    "en": 'Work out the problem below. End with one line that says "Answer:" and the integer.',
+    "zh": "请计算下面的题目。最后单独写一行“答案：”和整数。",
 }
 
 

@@ -111,8 +111,9 @@ def _readable_tail(text: str) -> str:
         parts = text[-TAIL_CHARS:].split(None, 1)
         text = parts[1] if len(parts) == 2 else ""
     text = text.translate(_CHARACTERS)
-    for latex, plain in _LATEX:
-        text = text.replace(latex, plain)
+    if "\\" in text or "$" in text or "{,}" in text:
+        for latex, plain in _LATEX:
+            text = text.replace(latex, plain)
     return text
 
 

@@ -18,8 +18,8 @@ _TEXTS = {
 }
 _SENTENCES = {"en": "Answer: {answer}", "zh": "答案：{answer}"}
 _INSTRUCTIONS = {
-    "en": "Solve the problem below. Finish with one line of its own: Answer: <one expression>",
-    "zh": "请解下面的题目。最后单独写一行：答案：<一个算式>",
+    "en": 'Solve the problem below. End with one line that says "Answer:" and one expression.',
+    "zh": "请解下面的题目。最后单独写一行“答案：”和一个算式。",
 }
 
 
