@@ -4,7 +4,9 @@ Colours are names with an @ in front ("@measured"); the page puts its own colour
 """
 
 import html
-from collections.abc import Callable
+import math
+import textwrap
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,21 +87,21 @@ def waterfall(contents: RunContents) -> Chart | None:
     }  # fmt: skip
     high = max(tops)
     limits = [float(np.log10(lowest)), float(np.log10(high)) + 0.15]
-    axis = {"type": "log", "title": {"text": "revenue / cost"}, "range": limits, "dtick": "D2"}
+    axis = {"type": "log", "title": {"text": "revenue / cost"}, "range": limits, **_log_ticks(limits)}
     even = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 1, "y1": 1,
             "line": {"color": "@ink", "width": 1, "dash": "dot"}}  # fmt: skip
     steps = "; ".join(f"{factor.factor} x{factor.ratio:.2f} ({factor.kind})" for factor in factors)
     return Chart(
         key="waterfall",
-        title="Where the yield went",
+        title="Revenue over cost, step by step",
         text=f"Revenue over cost falls from {begin:.2f} in theory to {end:.2f}. Steps: {steps}. 1 is break-even.",
         figure=figure([trace], yaxis=axis, shapes=[even], height=380),
     )
 
 
 def _label(factor: Factor) -> str:
-    name = label(factor.factor)
-    return name if factor.kind == "measured" else f"{name} ({factor.kind})"
+    name = "<br>".join(textwrap.wrap(label(factor.factor), 14))
+    return name if factor.kind == "measured" else f"{name}<br>({factor.kind})"
 
 
 def theory(contents: RunContents) -> Chart | None:
@@ -191,7 +193,7 @@ def latency(samples: Samples) -> Chart | None:
         text="; ".join(texts),
         figure=figure(
             traces,
-            xaxis={"type": "log", "title": {"text": "seconds after the request was sent"}, "dtick": "D2"},
+            xaxis={"type": "log", "title": {"text": "seconds after the request was sent"}, **_span_ticks(traces)},
             yaxis={"title": {"text": "% of requests"}, "range": [0, 101]},
         ),
     )
@@ -306,6 +308,20 @@ def _shares(size: int) -> Floats:
     """Where a curve of shares is drawn: evenly, and closer and closer towards the last request."""
     body, tail = np.linspace(0, 0.98, _POINTS), 1 - np.geomspace(0.02, 1 / max(size, 51), 40)
     return np.unique(np.concatenate((body, tail, [1.0])))
+
+
+def _span_ticks(traces: Sequence[Figure]) -> Figure:
+    """Ticks of a logarithmic axis over what the traces reach."""
+    reached = [value for trace in traces for value in trace["x"] if value]
+    return _log_ticks((math.log10(min(reached)), math.log10(max(reached)))) if reached else {}
+
+
+def _log_ticks(limits: Sequence[float]) -> Figure:
+    """1, 2, 5, 10, ... in full: plotly would write the 0.5 of a logarithmic axis as a small 5."""
+    decades = range(math.floor(limits[0]), math.ceil(limits[1]) + 1)
+    values = [step * 10.0**decade for decade in decades for step in (1, 2, 5)]
+    shown = [value for value in values if limits[0] <= math.log10(value) <= limits[1]]
+    return {"tickvals": shown, "ticktext": [f"{value:g}" for value in shown]}
 
 
 def label(text: str) -> str:

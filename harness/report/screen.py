@@ -215,8 +215,13 @@ def yield_line(contents: RunContents) -> YieldLine:
     if money.day.yield_ratio is not None:
         figures.append(("your day", q.signed_percent(money.day.yield_ratio)))
     if money.break_even_utilisation is not None:
-        figures.append(("break-even use", q.percent(round(money.break_even_utilisation, 2))))
+        figures.append(("break-even use", _break_even(money.break_even_utilisation)))
     return YieldLine(title=title, figures=tuple(figures), ratio=money.yield_ratio)
+
+
+def _break_even(utilisation: float) -> str:
+    """The share of the day that pays for the day; a day has no more than 100 %."""
+    return q.percent(round(utilisation, 2)) if utilisation <= 1 else "never"
 
 
 def _held(contents: RunContents) -> str:

@@ -1,5 +1,6 @@
 """A run or sweep folder in, the closing table out: at most 25 lines of 80 columns, readable without colour."""
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,14 +97,14 @@ def _head(screen: FirstScreen) -> list[Line]:
 
 
 def _money(screen: FirstScreen) -> list[Line]:
-    lines = [Line(_price_line(price, bold=index == 0)) for index, price in enumerate(screen.prices)]
+    lines = []
+    for index, price in enumerate(screen.prices):
+        unknown = _line(" 1,000 useful answers cost  ", (q.MISSING, "bold"))
+        lines += _wrapped(unknown, price.note) if price.usd is None else [Line(_price_line(price, bold=index == 0))]
     lines += [Line(_price_line(price), spare=3 + index) for index, price in enumerate(screen.elsewhere[:3])]
     found = screen.yield_line
     if found.withheld is not None:
-        lines.append(
-            Line(_line(" ", (found.title, "bold"), f"  {q.plain(found.withheld, WIDTH - 4 - len(found.title))}"))
-        )
-        return lines
+        return lines + _wrapped(_line(" ", (found.title, "bold")), found.withheld)
     text = _line(" ", (found.title, "bold"))
     for label, figure in found.figures:
         if text.cell_len + len(label) + len(figure) + 3 > WIDTH:
@@ -114,9 +115,16 @@ def _money(screen: FirstScreen) -> list[Line]:
     return [*lines, Line(text)]
 
 
+def _wrapped(start: Text, reason: str) -> list[Line]:
+    """A reason behind its title, on at most two lines."""
+    room = WIDTH - start.cell_len - 2
+    first, *rest = textwrap.wrap(q.plain(reason, 2 * room - 8), room) or [""]
+    lines = [Line(_line(start, f"  {set_cell_size(first, room).rstrip()}"))]
+    indent = " " * (start.cell_len + 2)
+    return lines + [Line(Text(indent + set_cell_size(text, room).rstrip()), spare=3) for text in rest[:1]]
+
+
 def _price_line(price: Price, bold: bool = False) -> Text:
-    if price.usd is None:
-        return _line(" 1,000 useful answers cost  ", (q.MISSING, "bold"), f"  {q.plain(price.note, 48)}")
     line = _line(_left(f" {q.plain(price.what, _MONEY_COLUMN - 2)}", _MONEY_COLUMN))
     line.append(q.usd(price.usd), "bold" if bold else "default")
     if price.interval is not None:
@@ -169,7 +177,7 @@ def _waterfall(screen: FirstScreen) -> list[Line]:
         line.append(_right(share, 5) + "  ")
         line.append(_left(q.bar(factor.share, 22), 24), "red" if lost else "green")
         line.append(factor.kind if factor.kind == "measured" else factor.kind.upper())
-        lines.append(Line(line, spare=0 if rank < 2 else 5 + rank))
+        lines.append(Line(line, spare=(0, 0, 2)[rank] if rank < 3 else 5 + rank))
     return lines
 
 
@@ -313,11 +321,11 @@ def _one(text: str, spare: int = 0) -> Line:
     return Line(Text(f" {q.plain(text, WIDTH - 2)}"), spare=spare)
 
 
-def _line(*parts: str | tuple[str, str]) -> Text:
+def _line(*parts: str | tuple[str, str] | Text) -> Text:
     """Pieces of text, each with its style or none. Never parsed as markup."""
     text = Text(style=Style())
     for part in parts:
-        text.append(part) if isinstance(part, str) else text.append(part[0], part[1])
+        text.append(*part) if isinstance(part, tuple) else text.append(part)
     return text
 
 

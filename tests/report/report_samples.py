@@ -200,6 +200,7 @@ def record(ordinal: int, source: random.Random, **changes: object) -> StreamReco
         "input_tokens": 310 if ok else None, "output_tokens": tokens if ok else None,
         "reasoning_tokens": thoughts if ok else None, "answer_tokens": tokens - thoughts if ok else None,
         "connection": "reused", "clock": "kernel", "client_lag_ns": ClientLag(mean=9e3, p99=2e4, max=90_000),
+        "token_source": "usage" if ok else None,
         "deltas": tokens if ok else 0, "delta_offsets": encode_offsets(offsets) if ok else None,
         "delta_phase": "r" * thoughts + "a" * (tokens - thoughts) if ok else None, "prompt_id": "chain:2:7:1",
     }  # fmt: skip

@@ -43,7 +43,8 @@ def test_a_sweep_fits_one_screen(tmp_path, levels: int) -> None:
     ("name", "says", "never"),
     [
         ("seller", ["VALID", "$3.70", "at full load", "YIELD vs that card", "+28%", "-49%", "theory,", "17,690",
-                    "10,930", "3,100", "28%", "memory+KV", "engine efficiency", "DECLARED", "$2.40/GPU-h"], ["INVALID"]),
+                    "10,930", "3,100", "28%", "memory+KV", "engine efficiency", "DECLARED", "$2.40/GPU-h"],
+         ["INVALID"]),
         ("buyer", ["VALID", "$5.42", "SELLER'S YIELD", "not measurable from outside", "useful token", "in:out",
                    "first ANSWER", "0.56/1.68", "test bill $3.05"], ["theory,", "+28%"]),
         ("owner", ["$3.75", "no price card to compare with", "61%", "RTX 4090", "compare_with", "answered as",
@@ -54,10 +55,26 @@ def test_a_sweep_fits_one_screen(tmp_path, levels: int) -> None:
         ("empty", ["INVALID", "no request ended well", "No latency", "no answer in the measure window"], ["$"]),
     ],
 )  # fmt: skip
-def test_each_kind_of_endpoint_is_told_what_holds_for_it(tmp_path, name: str, says: list[str], never: list[str]) -> None:
+def test_each_kind_of_endpoint_is_told_what_holds_for_it(
+    tmp_path, name: str, says: list[str], never: list[str]
+) -> None:
     text = "\n".join(table(samples.RUNS[name](tmp_path)))
     assert [word for word in says if word not in text] == []
     assert [word for word in never if word in text] == []
+
+
+def test_a_day_cannot_have_more_than_100_percent(tmp_path) -> None:
+    money = samples.economics(break_even_utilisation=2.76)
+    lines = table(samples.write_folder(tmp_path, samples.run_result(), money, samples.endpoint()))
+    assert any("break-even use never" in line for line in lines)
+
+
+def test_a_long_reason_takes_a_second_line(tmp_path) -> None:
+    reason = "what serving it costs its seller is not known from outside, so that no yield can be told of this API"
+    money = samples.economics(yield_ratio=None, reasons={"yield_ratio": reason})
+    lines = table(samples.write_folder(tmp_path, samples.run_result(), money, samples.endpoint()))
+    text = " ".join(" ".join(lines).split())
+    assert reason in text
 
 
 def test_validity_stands_before_every_number_of_money(tmp_path) -> None:
