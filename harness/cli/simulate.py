@@ -1,6 +1,5 @@
 """`trueyield simulate`: options in, a simulated endpoint on a port until SIGTERM, its truth in a file."""
 
-import json
 import os
 import socket
 from collections.abc import Callable
@@ -57,7 +56,13 @@ class _Place:
 @click.option("--right-share", type=_SHARE, help="Share of known answers that are given right.")
 @click.option("--error-share", type=_SHARE, default=0.0, help="Share of streams that end in an error event.")
 @click.option("--cut-share", type=_SHARE, default=0.0, help="Share of streams whose connection is cut.")
-@click.option("--overrun-ms", type=click.FloatRange(0.0, min_open=True), default=5.0, show_default=True)
+@click.option(
+    "--overrun-ms",
+    type=click.FloatRange(0.0, min_open=True),
+    default=20.0,
+    show_default=True,
+    help="A step handed out later than this is an overrun.",
+)
 @click.option(
     "--api-key-env", metavar="NAME", help=f"Variable with the key to ask for. {KEY_VARIABLE}, if set, does the same."
 )
@@ -120,7 +125,21 @@ def _build(preset: Preset, knobs: Knobs, answers: AnswerKey, truth: TruthFile | 
 def _run(endpoint: Endpoint, listener: socket.socket, place: _Place, preset: Preset) -> None:
     """Serve, and say at the end what happened and how punctual it was."""
     serve(endpoint, listener, _greeter(_url(listener), preset, endpoint.model_name, place))
-    click.echo(f"simulate: {json.dumps(endpoint.summary())}", err=True)
+    if endpoint.lateness.overruns or not place.die_with_parent:  # an embedded endpoint speaks only of trouble
+        click.echo(_farewell(endpoint), err=True)
+
+
+def _farewell(endpoint: Endpoint) -> str:
+    late, ended = endpoint.lateness, sum(endpoint.monitor.endings.values())
+    text = (
+        f"simulate: {ended:,} requests, {endpoint.model.counters.output_tokens:,} output tokens, {late.steps:,} steps"
+    )
+    p50_s, p99_s = late.quantile_s(0.5), late.quantile_s(0.99)
+    if p50_s is None or p99_s is None:
+        return text
+    times = ", ".join(f"{name} {value_s * 1e3:.1f}" for name, value_s in (("p50", p50_s), ("p99", p99_s)))
+    limit_ms, most_ms = late.overrun_ns / 1e6, late.max_ns / 1e6
+    return f"{text}; late by {times}, max {most_ms:.1f} ms; {late.overruns:,} overruns (> {limit_ms:g} ms)"
 
 
 def _greeter(url: str, preset: Preset, model_name: str, place: _Place) -> Callable[[], None]:

@@ -30,7 +30,7 @@ class Knobs:
     error_share: float = 0.0
     cut_share: float = 0.0
     api_key: str | None = None
-    overrun_ms: float = 5.0
+    overrun_ms: float = 20.0
 
 
 def deployment_of(
@@ -60,6 +60,7 @@ def build_model(preset: Preset, deployment: Deployment, knobs: Knobs) -> BatchMo
         max_batch=knobs.max_batch or preset.max_batch,
         kv_tokens=int(kv_capacity_tokens(deployment)),
         max_step_tokens=preset.max_step_tokens,
+        block_tokens=DIALECTS[knobs.dialect].block_tokens,
         max_queue=knobs.max_queue,
         tokens_per_delta=knobs.tokens_per_delta or preset.tokens_per_delta,
     )

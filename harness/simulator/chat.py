@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 from aiohttp import HttpVersion11, web
 
+from harness.simulator.arrivals import Arrivals
 from harness.simulator.asks import Ask, Refusal, parse_ask
 from harness.simulator.model import Job
 from harness.simulator.prefix import prompt_blocks
 from harness.simulator.pump import Pump
-from harness.simulator.replies import Heading, Reply
+from harness.simulator.replies import FAILURE, Heading, Reply
 from harness.simulator.settings import Settings
 from harness.simulator.streams import Opening, Stream
 from harness.simulator.texts import TOKEN_CHARS, render_prompt, tokens_in
@@ -24,9 +25,12 @@ _HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control":
 class Chat:
     """The one route that does work. `on_end` gets every request's truth, refused ones too."""
 
-    def __init__(self, settings: Settings, pump: Pump, on_end: Callable[[TruthEntry, int | None], None]) -> None:
+    def __init__(
+        self, settings: Settings, pump: Pump, arrivals: Arrivals, on_end: Callable[[TruthEntry, int | None], None]
+    ) -> None:
         self._settings = settings
         self._pump = pump
+        self._arrivals = arrivals
         self._on_end = on_end
         self._numbers = itertools.count(1)
         self._open: set[Stream] = set()
@@ -39,7 +43,7 @@ class Chat:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One request, from its body to its end."""
         body = await request.read()
-        arrived_ns = time.monotonic_ns()
+        arrived_ns = self._arrivals.last(request.transport)
         number = next(self._numbers)
         request_id = request.headers.get("X-Request-Id") or f"sim-{number}"
         rules = self._settings.rules
@@ -152,7 +156,7 @@ def _too_long(input_tokens: int, context: int | None) -> Refusal:
 def _whole(stream: Stream) -> web.Response:
     opening = stream.opening
     if opening.script.fault is not None:
-        return web.json_response({"error": {"message": "EngineCore encountered an issue."}}, status=500)
+        return web.json_response(FAILURE, status=500)
     return web.json_response(opening.reply.whole(stream.counted()))
 
 

@@ -35,6 +35,9 @@ class WireRules:
     any_model: bool = False
     overload_in_stream: bool = False  # an overloaded server answers 200 and an error event
     error_code: Literal["int", "null", "openai"] = "null"
+    #: how a failure after status 200 looks: an error event; a finish reason of its own; or Ollama's nothing
+    failure: Literal["event", "finish_reason", "silent"] = "event"
+    block_tokens: int = 16  # of the prefix cache
 
 
 _THOUGHT = {"reasoning": '{"reasoning":"%s"}', "reasoning_content": '{"reasoning_content":"%s"}'}
@@ -70,6 +73,8 @@ DIALECTS: dict[str, WireRules] = {
             usage_details="deepseek",
             fingerprint="fp_simulated_fp8_kvcache",
             keep_alive_comments=True,
+            failure="finish_reason",
+            block_tokens=64,
             error_code="openai",
         ),
         WireRules(
@@ -82,6 +87,7 @@ DIALECTS: dict[str, WireRules] = {
             },
             usage_details="plain",
             fingerprint="fp_ollama",
+            failure="silent",
         ),
         WireRules(
             name="llamacpp",

@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from harness.simulator.arrivals import Arrivals
 from harness.simulator.asks import Refusal
 from harness.simulator.chat import Chat
 from harness.simulator.model import BatchModel
@@ -28,6 +29,7 @@ class Endpoint:
         self.model_name = settings.model_name
         self.monitor = Monitor(model, settings.model_name)
         self.lateness = Lateness(round(settings.overrun_s * 1e9))
+        self.arrivals = Arrivals()
         self._settings = settings
         self._truth = truth
         self._chat: Chat | None = None
@@ -63,7 +65,7 @@ class Endpoint:
     async def _life(self, _: web.Application) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
         pump = Pump(self.model, loop, self.lateness)
-        self._chat = Chat(self._settings, pump, self._ended)
+        self._chat = Chat(self._settings, pump, self.arrivals, self._ended)
         beat = loop.create_task(self._keep_alive(self._chat))
         yield
         beat.cancel()
@@ -92,7 +94,10 @@ class Endpoint:
             if not hmac.compare_digest(sent.encode(), f"Bearer {key}".encode()):
                 refusal = Refusal(401, "Invalid API Key", "authentication_error", "invalid_api_key")
                 return web.json_response(refusal.body(self._settings.rules), status=401)
-        return await handler(request)
+        try:
+            return await handler(request)
+        except web.HTTPNotFound:
+            return web.json_response({"detail": "Not Found"}, status=404)
 
     async def _chat_route(self, request: web.Request) -> web.StreamResponse:
         assert self._chat is not None, "the application has not started"

@@ -13,6 +13,15 @@ from harness.simulator.texts import Piece, Script
 
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
+#: what vLLM says when its engine process dies
+FAILURE = {
+    "error": {
+        "message": "EngineCore encountered an issue.",
+        "type": "InternalServerError",
+        "param": None,
+        "code": 500,
+    }
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +109,14 @@ class Reply:
             parts.append(self._usage_chunk(counted))
         return "".join(parts).encode() + DONE
 
-    def failing(self, error: dict[str, Any]) -> bytes:
-        """An error event after status 200, as vLLM sends it."""
-        return f"data: {json.dumps(error)}\n\n".encode() + DONE
+    def failing(self, counted: Counted) -> bytes:
+        """The end of a stream whose server failed after status 200."""
+        if self._rules.failure == "finish_reason":
+            return self.closing("insufficient_system_resource", counted)
+        if self._rules.failure == "silent":  # neither finish reason nor [DONE], and the model's name is gone
+            chunk = self._chunk('{"content":""}', None, None)
+            return chunk.replace(f'"model":{json.dumps(self._heading.model)}', '"model":""', 1).encode()
+        return f"data: {json.dumps(FAILURE)}\n\n".encode() + DONE
 
     def whole(self, counted: Counted) -> dict[str, Any]:
         """The answer to `stream: false`."""

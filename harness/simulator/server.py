@@ -1,17 +1,19 @@
 """serve(): an Endpoint and an address -> a listening process, until SIGTERM or SIGINT."""
 
 import asyncio
+import contextlib
 import ctypes
 import gc
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from harness.errors import InputError, Mistake
+from harness.simulator.arrivals import Arrivals, Door, WakingSelector
 from harness.simulator.endpoint import Endpoint
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -42,7 +44,10 @@ def listen(address: Address) -> socket.socket:
 
 def serve(endpoint: Endpoint, listener: socket.socket, on_ready: Callable[[], None]) -> None:
     """Serve until a signal; requests still open are ended as aborted."""
-    asyncio.run(_serve(endpoint, listener, on_ready))
+    selector = WakingSelector()
+    endpoint.arrivals = Arrivals(lambda: selector.woke_ns)
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
+        runner.run(_serve(endpoint, listener, on_ready))
 
 
 def die_with_parent() -> None:
@@ -53,15 +58,23 @@ def die_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-async def start(endpoint: Endpoint, listener: socket.socket) -> web.AppRunner:
-    """Begin to serve in the running loop; the caller ends it with `await runner.cleanup()`."""
+@contextlib.asynccontextmanager
+async def serving(endpoint: Endpoint, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve in the running loop until the block ends."""
     # handler_cancellation: a client that leaves must free its slot, as engines do
     runner = web.AppRunner(
         endpoint.application(), access_log=None, handler_cancellation=True, shutdown_timeout=0.1, handle_signals=False
     )
     await runner.setup()
-    await web.SockSite(runner, listener, backlog=4096).start()
-    return runner
+    parser = runner.server
+    assert parser is not None, "set up above"
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Door(parser(), endpoint.arrivals), sock=listener, backlog=4096)
+    try:
+        yield
+    finally:
+        server.close()
+        await runner.cleanup()
 
 
 async def _serve(endpoint: Endpoint, listener: socket.socket, on_ready: Callable[[], None]) -> None:
@@ -69,13 +82,10 @@ async def _serve(endpoint: Endpoint, listener: socket.socket, on_ready: Callable
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    runner = await start(endpoint, listener)
-    # What lives now lives long: leave it out of the collections that would otherwise delay a step.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
-    on_ready()
-    try:
+    async with serving(endpoint, listener):
+        # What lives now lives long: leave it out of the collections that would otherwise delay a step.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
+        on_ready()
         await stop.wait()
-    finally:
-        await runner.cleanup()

@@ -16,5 +16,5 @@ class Settings:
     reasoning_field: ReasoningField
     context_tokens: int | None = None
     api_key: str | None = None
-    overrun_s: float = 0.005  # a step handed out later than this is an overrun
+    overrun_s: float = 0.020  # a step handed out later than this is an overrun
     keep_alive_s: float = 1.0  # between SSE comments of a waiting stream

@@ -130,11 +130,9 @@ class Stream:
                 self._end(aborted=False)
                 self._transport.close()
                 return
-            if script.fault == "error":
-                failure = {"message": "EngineCore encountered an issue.", "type": "InternalServerError", "param": None}
-                self._write(reply.failing({"error": failure | {"code": 500}}))
-            else:
-                self._write(reply.closing(script.finish_reason, self.counted()))
+            failed = script.fault == "error"
+            counted = self.counted()
+            self._write(reply.failing(counted) if failed else reply.closing(script.finish_reason, counted))
         self._end(aborted=False)
 
     def _write(self, data: bytes) -> int:

@@ -12,7 +12,7 @@ from batches import model
 
 from harness.simulator.dialects import DIALECTS
 from harness.simulator.endpoint import Endpoint
-from harness.simulator.server import Address, listen, start
+from harness.simulator.server import Address, listen, serving
 from harness.simulator.settings import Settings
 from harness.simulator.texts import Author, Lengths
 from harness.simulator.truth import TruthFile, decode_truth
@@ -66,14 +66,11 @@ def on_bench(tmp_path, scenario, *, dialect="vllm", batch=None, author=None, **s
         truth = TruthFile(path)
         endpoint = Endpoint(Settings(**{**chosen, **settings}), batch or model(step_ms=1.0), truth)
         listener = listen(Address(host="127.0.0.1", port=0))
-        runner = await start(endpoint, listener)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        try:
-            async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-                await asyncio.wait_for(scenario(Bench(endpoint, session, url, path)), 20)
-        finally:
-            await runner.cleanup()
-            truth.close()
+        connector = aiohttp.TCPConnector(limit=0)
+        async with serving(endpoint, listener), aiohttp.ClientSession(connector=connector) as session:
+            await asyncio.wait_for(scenario(Bench(endpoint, session, url, path)), 20)
+        truth.close()
 
     asyncio.run(main())
 
@@ -179,6 +176,26 @@ def test_injected_faults(tmp_path):
     on_bench(tmp_path, scenario, author={"error_share": 0.3, "cut_share": 0.3})
 
 
+@pytest.mark.parametrize(
+    ("dialect", "ending"),
+    [
+        ("vllm", '"code": 500}}\n\ndata: [DONE]\n\n'),
+        ("deepseek", '"prompt_cache_miss_tokens":9}}\n\ndata: [DONE]\n\n'),
+        ("ollama", '"delta":{"content":""},"finish_reason":null}]}\n\n'),
+    ],
+)
+def test_failures_speak_the_dialect(tmp_path, dialect, ending):
+    async def scenario(bench):
+        status, text = await bench.ask("What was that?", "r")
+        entry = bench.truth()["r"]
+        assert status == entry.status == 200 and text.endswith(ending)
+        assert (entry.fault, entry.finish_reason) == ("error", None)
+        assert ("insufficient_system_resource" in text) == (dialect == "deepseek")
+        assert (await bench.ask(stream=False))[0] == 500
+
+    on_bench(tmp_path, scenario, dialect=dialect, author={"error_share": 1.0})
+
+
 def test_refused_requests(tmp_path):
     async def scenario(bench):
         status, text = await bench.ask(request_id="wrong", model="other")
@@ -188,7 +205,7 @@ def test_refused_requests(tmp_path):
         status, text = await bench.ask("x" * 400, request_id="long", max_tokens=20)
         assert (status, json.loads(text)["error"]["code"]) == (400, 400)
         assert {entry.status for entry in bench.truth().values()} == {404, 400}
-        assert (await bench.get("/nothing"))[0] == 404
+        assert await bench.get("/nothing") == (404, '{"detail": "Not Found"}')
         assert bench.endpoint.summary()["refused"] == {"404": 1, "400": 2}
 
     on_bench(tmp_path, scenario, context_tokens=100)
