@@ -61,19 +61,26 @@ class Bench:
         self._index = max(index, 0)
         self._send = send
         self._trouble = trouble
-        self._engine = Engine()
-        self._engine.start()
-        self._board = Switchboard(self._engine, self._engine_lost)
+        self._board: Switchboard | None = None
         self._session: Session | None = None
+        self._started = Event()
         self._ready = Event()
         self._full = Event()
         self._finishing = False
+
+    def start(self) -> None:
+        """Start the engine. Locust's messages are served meanwhile, so everything must be wired before."""
+        engine = Engine()
+        engine.start()
+        self._board = Switchboard(engine, self._engine_lost)
+        self._started.set()
         gevent.spawn(self._ship_for_ever)
 
     def open(self, plan: Plan, elapsed_ns: int, spool: Path) -> None:
         """Begin a run that began `elapsed_ns` ago. Raises InputError where this machine lacks the key."""
         if self._session is not None and self._session.plan.run_id == plan.run_id:
             return  # told twice
+        self._started.wait()
         self._session = Session(
             plan=plan,
             began_ns=now_ns() - elapsed_ns,
@@ -92,16 +99,12 @@ class Bench:
         """No run is open here."""
         return not self._ready.is_set()
 
-    @property
-    def live_calls(self) -> int:
-        """Calls in flight."""
-        return self._board.in_flight
-
     def ask(self) -> StreamRecord:
         """One user's next call, from prompt to record. Raises Refused once the budget is spent."""
         self._ready.wait()
         session = self._session
         assert session is not None
+        assert self._board is not None
         prompt, call = self._next_call(session)
         if session.budget is None:
             return self._board.call(call, lambda finished: self._keep(session, call, finished))
@@ -121,7 +124,7 @@ class Bench:
     def finish(self) -> None:
         """End of the run on this process: the last records, then the last batch with totals. May be called twice."""
         session = self._session
-        if session is None or session.done or self._finishing:
+        if session is None or session.done or self._finishing or self._board is None:
             return
         self._finishing = True
         try:
@@ -141,7 +144,9 @@ class Bench:
 
     def close(self) -> None:
         """End the engine."""
-        self._board.close()
+        if self._board is not None:
+            self._board.close()
+            self._board = None
 
     def _next_call(self, session: Session) -> tuple[Prompt, Call]:
         plan, number = session.plan, session.calls
@@ -185,7 +190,7 @@ class Bench:
             self._full.wait(1.0)
             self._full.clear()
             session = self._session
-            if session is not None and not session.done:
+            if session is not None and not session.done and self._board is not None:
                 live = self._board.live
                 self._send(session.outbox.take(self._board.in_flight, live.awaiting_first))
 
@@ -199,7 +204,7 @@ class Bench:
             clock=clock,  # type: ignore[arg-type]
             records=session.spool.lines if final else None,
             final=final,
-            engine_lost=self._board.lost,
+            engine_lost=self._board is not None and self._board.lost,
             not_sent=session.not_sent,
         )
         return msgspec.json.encode(entry)

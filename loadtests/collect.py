@@ -13,7 +13,7 @@ from harness.errors import TrueyieldError
 from harness.load.scenarios import Plan
 from loadtests.bench import Bench
 from loadtests.desk import Desk, Run
-from loadtests.ending import end_master, end_run, end_single, end_worker
+from loadtests.ending import end_master, end_run, end_single, end_worker, hush_interrupts
 from loadtests.options import UNSET_STOP_TIMEOUT, Start, snapshot
 from loadtests.shipping import Batch, from_wire, to_wire
 
@@ -28,6 +28,7 @@ BOOKS_CLOSED = "trueyield_books_closed"
 
 def join(environment: Any) -> Desk | None:
     """Wire this process for its role; the desk where this process is the one that reports. Raises TrueyieldError."""
+    hush_interrupts()
     options: Namespace = environment.parsed_options
     if isinstance(environment.runner, WorkerRunner):
         _join_worker(environment)
@@ -65,6 +66,7 @@ def _join_single(environment: Any, desk: Desk) -> None:
 
     environment.events.test_start.add_listener(begin)
     end_single(environment, desk, bench)
+    bench.start()
 
 
 def _join_master(environment: Any, desk: Desk) -> None:
@@ -132,6 +134,8 @@ def _join_worker(environment: Any) -> None:
     runner.register_message(PLAN, take_plan)
     runner.register_message(BOOKS_CLOSED, lambda environment, msg: bench.forget_spool(msg.data["run_id"]))
     end_worker(environment, bench)
+    bench.start()
+    runner.send_message(PLAN_WANTED, {})  # a plan that came before we listened is sent again
 
 
 def _begin(environment: Any, desk: Desk, workers: set[str], users: int) -> Run | None:

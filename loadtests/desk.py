@@ -105,7 +105,7 @@ class Desk:
         self.run = Run(
             plan=plan,
             books=books,
-            live=LiveRun(plan.endpoint, plan.scenario.name),
+            live=LiveRun(endpoint=plan.endpoint, scenario=plan.scenario.name),
             tally=Tally(plan.endpoint.price_card),
             began_ns=now_ns(),
             inbox=Inbox(run_id),
@@ -123,20 +123,26 @@ class Desk:
         if batch.entry is not None:
             run.entries[batch.worker] = msgspec.json.decode(batch.entry, type=WorkerEntry)
             run.expected.add(batch.worker)
+            if run.entries[batch.worker].final and run.stopped_ns is None:
+                self.note(f"worker {batch.worker} left before the end")
             run.books.enter(batch.worker, run.entries[batch.worker])
         run.books.append(batch.lines, batch.records)
         run.books.append_answers(batch.answers)
         run.open_calls[batch.worker] = (batch.in_flight, batch.awaiting_first)
-        run.live.set_in_flight(run.in_flight, sum(awaiting for _, awaiting in run.open_calls.values()))
-        wall = run.entries[batch.worker].wall if batch.worker in run.entries else None
-        for line in batch.lines.splitlines():
-            run.live.add(line, wall)
-            run.tally.add(decode_record(line), wall, now_ns())
+        try:
+            _count(run, batch)
+        except Exception:  # a live view must never cost a record
+            log.exception("live figures of %s are incomplete", batch.worker)
 
     def stopping(self) -> None:
         """No request starts from here on."""
         if self.run is not None and self.run.stopped_ns is None:
             self.run.stopped_ns = wall_ns()
+
+    @property
+    def is_stopping(self) -> bool:
+        """The last run was told to stop (and the next has not begun)."""
+        return self.run is not None and self.run.stopped_ns is not None
 
     def note(self, text: str, *, invalid: bool = False) -> None:
         """What the run itself noticed; it goes into the manifest, once."""
@@ -203,6 +209,14 @@ class Desk:
                 self.note(f"worker {worker}: its wall clock moved by {moved_ms:.1f} ms during the run")
         if run.inbox.foreign:
             self.note(f"{run.inbox.foreign} batches of another run were dropped")
+
+
+def _count(run: Run, batch: Batch) -> None:
+    run.live.set_in_flight(run.in_flight, sum(awaiting for _, awaiting in run.open_calls.values()))
+    wall = run.entries[batch.worker].wall if batch.worker in run.entries else None
+    for line in batch.lines.splitlines():
+        run.live.add(line, wall)
+        run.tally.add(decode_record(line), wall, now_ns())
 
 
 def _finished(run: Run) -> Manifest:

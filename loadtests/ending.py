@@ -67,7 +67,15 @@ def end_master(environment: Any, desk: Desk, present: Callable[[], set[str]]) ->
                 runner.server.send_to_client(Message("quit", None, client_id))
             stock_quit()
 
+    stock_send = runner.server.send_to_client
+
+    def send(message: Message) -> None:
+        if message.type == "spawn" and desk.is_stopping:
+            return  # a ramp that goes on in another greenlet would start users that nobody stops
+        stock_send(message)
+
     runner.quit = patient_quit
+    runner.server.send_to_client = send
     environment.events.test_stopping.add_listener(lambda **_: desk.stopping())
     environment.events.test_stop.add_listener(lambda **_: desk.close(present))
     environment.events.quitting.add_listener(lambda **_: _leave(environment, desk, lambda: desk.close(present, 5.0)))
@@ -92,6 +100,12 @@ def end_single(environment: Any, desk: Desk, bench: Bench) -> None:
 def die_with_parent() -> None:
     """A forked worker must not go on loading the target when its master was killed."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def hush_interrupts() -> None:
+    """Ctrl-C is an order, not an error: gevent need not print a traceback of it."""
+    hub = gevent.get_hub()
+    hub.NOT_ERROR = (*hub.NOT_ERROR, KeyboardInterrupt)
 
 
 def end_run(environment: Any) -> None:

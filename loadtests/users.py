@@ -27,14 +27,13 @@ class ClosedLoopUser(User):
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
-        self._bench: Bench = environment.trueyield_bench
         self._pause_s = FIRST_PAUSE_S
 
     @task
     def ask(self) -> None:
         """One call; a dead or refusing target is asked again after a growing pause, never in a spin."""
         try:
-            record = self._bench.ask()
+            record = bench_of(self.environment).ask()
         except Refused as refusal:
             self.environment.trueyield_trouble(f"stopped by its cap: {refusal}")
             raise StopUser from refusal
@@ -46,6 +45,14 @@ class ClosedLoopUser(User):
             self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
         else:
             self._pause_s = FIRST_PAUSE_S
+
+
+def bench_of(environment: Any) -> Bench:
+    """This process's bench. A worker can be told to spawn while it is still being wired."""
+    while not hasattr(environment, "trueyield_bench"):
+        gevent.sleep(0.05)
+    bench: Bench = environment.trueyield_bench
+    return bench
 
 
 def report(environment: Any, record: StreamRecord) -> None:
