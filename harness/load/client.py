@@ -1,6 +1,5 @@
 """Client: the blocking driver of the engine. One call in, its record out; for preflights, probes, audits and tests."""
 
-import time
 from types import TracebackType
 from typing import Self
 
@@ -39,12 +38,12 @@ class Client:
     def call(self, call: Call, timeout_s: float | None = None) -> Finished:
         """Send and wait. The call's own deadlines hold; after `timeout_s` it is cancelled and comes back censored."""
         ticket = self._engine.submit(call)
-        give_up = None if timeout_s is None else time.monotonic() + timeout_s
+        give_up_ns = None if timeout_s is None else now_ns() + round(timeout_s * 1e9)
         while ticket not in self._kept:
-            left = 60.0 if give_up is None else give_up - time.monotonic()
+            left = 60.0 if give_up_ns is None else (give_up_ns - now_ns()) / 1e9
             if left <= 0:
                 self._engine.cancel(ticket)
-                give_up = None
+                give_up_ns = None
                 continue
             for news in self._engine.wait(left):
                 if isinstance(news, Finished):

@@ -63,6 +63,7 @@ def _facts(record: StreamRecord) -> dict[str, Any]:
     first = [at for at in (record.first_reasoning_ns, record.first_answer_ns) if at is not None]
     sent = record.sent_last_ns
     return {
+        "request_id": record.request_id,
         "outcome": record.outcome.value,
         "status": record.status,
         "response_model": record.response_model,
