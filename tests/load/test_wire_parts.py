@@ -207,6 +207,6 @@ def test_secrets() -> None:
     secrets = secrets_in(
         b"POST / HTTP/1.1\r\nAuthorization: Bearer sk-abcdef\r\nX-Api-Key: key-123456\r\nA: b\r\n\r\nbody"
     )
-    assert set(secrets) == {"Bearer", "sk-abcdef", "key-123456"} - {"Bearer"} or "sk-abcdef" in secrets
+    assert secrets == ("sk-abcdef", "key-123456")
     assert scrub("it was sk-abcdef!", secrets) == "it was [key]!"
     assert scrub_cut("it was sk-abc", secrets) == "it was [key]"
