@@ -6,6 +6,7 @@ _SECRET_FIELD = re.compile(
     rb"\r\n(?:[^:\r\n]*(?:authorization|api-?key|token|secret|cookie)[^:\r\n]*):[ \t]*([^\r\n]+)", re.IGNORECASE
 )
 _SHORTEST = 6  # a shorter value is no secret, and replacing it would tear ordinary words apart
+_SCHEMES = frozenset({"bearer", "digest"})
 _PUT_INSTEAD = "[key]"
 
 
@@ -13,7 +14,8 @@ def secrets_in(payload: bytes) -> tuple[str, ...]:
     """Values of credential headers; of "Bearer X" the X, since a server may echo that alone."""
     head = payload[: payload.find(b"\r\n\r\n") + 2]
     values = [value.decode("latin-1").strip() for value in _SECRET_FIELD.findall(head)]
-    return tuple(word for value in values for word in value.split() if len(word) >= _SHORTEST)
+    words = [word for value in values for word in value.split()]
+    return tuple(word for word in words if len(word) >= _SHORTEST and word.lower() not in _SCHEMES)
 
 
 def scrub(text: str, secrets: tuple[str, ...]) -> str:

@@ -8,25 +8,21 @@ are dropped.
 from collections import deque
 from typing import Literal
 
-import msgspec
-
 from harness.errors import Outcome
 from harness.load.body import Body, Inflater, body_for, inflater_for
 from harness.load.calls import Call
-from harness.load.chunk import Facts
+from harness.load.closing import Closed, Timeline, make_record
 from harness.load.head import HeadReader, ProtocolError, ResponseHead
 from harness.load.lag import Lag
-from harness.load.scrub import scrub, scrub_cut, secrets_in
+from harness.load.scrub import scrub, secrets_in
 from harness.load.sse import EventSplitter
 from harness.load.transcript import Transcript
-from harness.load.usage import count_tokens
 from harness.load.verdict import CloseReason, Ending, decide
-from harness.records import StreamRecord, encode_offsets
+from harness.records import StreamRecord
 
 MAX_PENDING_BYTES = 256 * 1024
-MAX_ERROR_CHARS = 2048
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
-_MAX_ERROR_BYTES = 16 * 1024  # kept until the secrets are out; then cut to MAX_ERROR_CHARS
+_MAX_ERROR_BYTES = 16 * 1024  # kept until the secrets are out; then cut
 _SLICE = 64 * 1024
 _EVERYTHING = 1 << 62
 
@@ -35,23 +31,12 @@ _LAST_CHUNK = b"0\r\n\r\n"
 Mode = Literal["events", "answer", "raw", "refused"]
 
 
-class Timeline(msgspec.Struct):
-    """What only the owner of the socket knows; it fills this in as things happen."""
-
-    connect_begin_ns: int | None = None
-    connect_end_ns: int | None = None
-    sent_first_ns: int | None = None
-    sent_last_ns: int | None = None
-    connection: Literal["fresh", "reused"] | None = None
-    clock: Literal["kernel", "user"] | None = None
-
-
 class Stream:
     """One response on its way. `feed` until it returns True, `decode` in between, `close` once."""
 
     __slots__ = (
         "_body", "_call", "_chunked", "_error", "_first_bytes", "_head", "_head_reader", "_inflater", "_kept", "_lag",
-        "_left", "_mode", "_plain", "_raw", "_splitter", "_unreadable", "ended", "ended_ns", "headers_ns",
+        "_left", "_mode", "_plain", "_raw", "_simple", "_splitter", "_unreadable", "ended", "ended_ns", "headers_ns",
         "pending_bytes", "reads", "timeline", "transcript",
     )  # fmt: skip
 
@@ -78,6 +63,7 @@ class Stream:
         self._kept = bytearray()  # of a body that is no event stream
         self._first_bytes = b""
         self._error: str | None = None  # of HTTP, SSE or JSON
+        self._simple = False  # `_decode_events` will do
         self._unreadable = False  # nothing behind this place can be understood
 
     # -- the hot path
@@ -105,6 +91,8 @@ class Stream:
     def decode(self, budget_bytes: int) -> bool:
         """Decode about so many bytes; True while more are waiting."""
         while budget_bytes > 0:
+            if self._simple and not self._plain:
+                budget_bytes = self._decode_events(budget_bytes)
             if not self._plain and not self._unframe_next():
                 break
             arrival_ns, payload, wire_bytes = self._plain.popleft()
@@ -113,6 +101,37 @@ class Stream:
             if not self._unreadable:
                 self._take_payload(payload, arrival_ns)
         return bool(self._plain or self._raw)
+
+    def _decode_events(self, budget_bytes: int) -> int:
+        """The common case in one tight loop: an event stream, not compressed, its first bytes seen. Rest of budget."""
+        raw, body, splitter, transcript = self._raw, self._body, self._splitter, self.transcript
+        assert body is not None
+        add_lag, unframe, split, take = self._lag.add, body.feed, splitter.feed, transcript.take
+        while raw and budget_bytes > 0 and self._simple:
+            arrival_ns, read_ns, data = raw.popleft()
+            budget_bytes -= len(data)
+            self.pending_bytes -= len(data)
+            add_lag(read_ns - arrival_ns)
+            transcript.read_spoke = False
+            try:
+                for event in split(unframe(data)):
+                    take(event, arrival_ns)
+            except ProtocolError as error:
+                self._break(str(error), arrival_ns)
+            if body.ended or body.error or splitter.error or splitter.errors:
+                self._trouble_or_end(body, arrival_ns)
+        return budget_bytes
+
+    def _trouble_or_end(self, body: Body, arrival_ns: int) -> None:
+        """Something that happens once in a stream has happened."""
+        for words in self._splitter.errors:
+            self.transcript.fail(words.decode("utf-8", "replace"))
+        if self._splitter.error is not None and not self._unreadable:
+            self._break(self._splitter.error, arrival_ns)
+        if not self.ended and (body.ended or body.error is not None):
+            self._error = self._error or body.error
+            self.ended, self.ended_ns = True, arrival_ns
+        self._simple = not self.ended
 
     # -- what the owner of the socket asks
 
@@ -138,13 +157,17 @@ class Stream:
     def answer(self) -> str | None:
         """Answer text, where it was asked for; of a raw call, the body."""
         if self._mode == "raw":
-            return self._kept.decode("utf-8", "replace")
-        return self.transcript.answer_text if self._call.keep_text else None
+            return self._clean(self._kept.decode("utf-8", "replace"))
+        return self._clean(self.transcript.answer_text) if self._call.keep_text else None
 
     @property
     def reasoning(self) -> str | None:
         """Reasoning text, where text was asked for."""
-        return self.transcript.reasoning_text if self._call.keep_text else None
+        return self._clean(self.transcript.reasoning_text) if self._call.keep_text else None
+
+    def _clean(self, text: str) -> str:
+        """An endpoint may echo its request into the answer."""
+        return scrub(text, secrets_in(self._call.payload))
 
     # -- head and framing
 
@@ -203,10 +226,11 @@ class Stream:
         if not self.ended and (body.ended or body.error is not None):
             self._error = self._error or body.error
             self.ended, self.ended_ns = True, arrival_ns
+            self._simple = False
 
     def _break(self, words: str, arrival_ns: int) -> None:
         """Payload (or head) that cannot be read. It comes before any breach of framing that was seen already."""
-        self._error, self._unreadable = words, True
+        self._error, self._unreadable, self._simple = words, True, False
         if not self.ended:
             self.ended, self.ended_ns = True, arrival_ns
 
@@ -231,14 +255,13 @@ class Stream:
             return
         if len(self._first_bytes) < 64:
             self._first_bytes += piece[:64]
-        take, splitter = self.transcript.take, self._splitter
-        for event in splitter.feed(piece):
-            if splitter.named_error and event != b"[DONE]":
-                self.transcript.fail(event.decode("utf-8", "replace"))
-                continue
-            take(event, arrival_ns)
-        if splitter.error is not None:
-            raise ProtocolError(splitter.error)
+            self._simple = len(self._first_bytes) >= 64 and self._inflater is None and not self.ended
+        for event in self._splitter.feed(piece):
+            self.transcript.take(event, arrival_ns)
+        for words in self._splitter.errors:
+            self.transcript.fail(words.decode("utf-8", "replace"))
+        if self._splitter.error is not None:
+            raise ProtocolError(self._splitter.error)
 
     def _keep(self, piece: bytes) -> None:
         most = MAX_ANSWER_BYTES if self._mode in {"answer", "raw"} else _MAX_ERROR_BYTES
@@ -255,14 +278,20 @@ class Stream:
         if whole:
             self._finish()
         outcome = decide(self._ending(reason, whole))
-        words = self._words(outcome, error)
-        secrets = secrets_in(self._call.payload)
-        return self._record(
+        closed = Closed(
+            call=self._call,
+            head=self._head,
+            timeline=self.timeline,
+            transcript=self.transcript,
             outcome=outcome,
-            error=scrub_cut(words, secrets)[:MAX_ERROR_CHARS] if words else None,
+            error=self._words(outcome, error),
+            headers_ns=self.headers_ns,
             ended_ns=ended_ns if self.ended_ns is None else self.ended_ns,
-            secrets=secrets,
+            reads=self.reads,
+            lag=self._lag.summary(),
+            content_encoding=self._inflater.coding if self._inflater else None,
         )
+        return make_record(closed)
 
     def _finish(self) -> None:
         """The body is whole: the last event may lack its blank line, and an unstreamed answer can be read now."""
@@ -318,71 +347,9 @@ class Stream:
             return error or "the stream ended without finish_reason and without [DONE]"
         return error if outcome not in {Outcome.OK, Outcome.EMPTY, Outcome.TRUNCATED, Outcome.CUT_IN_THOUGHT} else None
 
-    def _record(self, *, outcome: Outcome, error: str | None, ended_ns: int, secrets: tuple[str, ...]) -> StreamRecord:
-        transcript, timeline, facts = self.transcript, self.timeline, self.transcript.facts or Facts()
-        usage = transcript.usage()
-        counts = count_tokens(usage, transcript.heard(), continuous=transcript.running)
-        times = {**transcript.times, **(usage.server_times() if usage else {}), **_header_times(self._head)}
-
-        def clean(text: str | None) -> str | None:
-            return text and scrub(text[:MAX_ERROR_CHARS], secrets)
-
-        return StreamRecord(
-            **msgspec.structs.asdict(self._call.identity),
-            **msgspec.structs.asdict(timeline),
-            response_model=clean(facts.model),
-            system_fingerprint=clean(facts.system_fingerprint),
-            served_by=clean(facts.provider),
-            headers_ns=self.headers_ns,
-            first_reasoning_ns=transcript.first_ns(b"r"),
-            first_answer_ns=transcript.first_ns(b"at"),
-            last_delta_ns=transcript.arrivals[-1] if transcript.arrivals else None,
-            ended_ns=ended_ns,
-            outcome=outcome,
-            status=self._head.status if self._head else None,
-            error=error,
-            finish_reason=clean(transcript.finish_reason),
-            done_seen=transcript.done_seen,
-            retry_after_s=self._head.retry_after_s if self._head else None,
-            input_tokens=counts.input_tokens,
-            cached_tokens=counts.cached_tokens,
-            reasoning_tokens=counts.reasoning_tokens,
-            answer_tokens=counts.answer_tokens,
-            output_tokens=counts.output_tokens,
-            token_source=counts.source,
-            split_source=counts.split_source,
-            first_delta_tokens=transcript.first_delta_tokens,
-            first_answer_delta_tokens=transcript.first_answer_delta_tokens,
-            usd_reported=usage.cost if usage else None,
-            server_times=times or None,
-            reasoning_field=transcript.reasoning_field,
-            content_encoding=self._inflater.coding if self._inflater else None,
-            client_lag_ns=self._lag.summary() if timeline.clock == "kernel" else None,
-            reads=self.reads,
-            deltas=transcript.deltas,
-            shared_reads=transcript.shared_reads,
-            delta_offsets=self._offsets(),
-            delta_phase=transcript.phases.decode() if self._call.keep_deltas else None,
-        )
-
-    def _offsets(self) -> str | None:
-        """Microseconds after the last request byte; an answer that overtook the request counts as 0."""
-        begun = self.timeline.sent_last_ns
-        if not self._call.keep_deltas or begun is None:
-            return None
-        return encode_offsets([max(0, (arrival - begun) // 1000) for arrival in self.transcript.arrivals])
-
 
 def _like_events(begun: bytes) -> bool:
     """An event stream may begin with a comment, a field, a blank line or a byte order mark."""
     return not begun or begun.removeprefix(b"\xef\xbb\xbf").startswith(
         (b":", b"data", b"event", b"id", b"retry", b"\n", b"\r")
     )
-
-
-def _header_times(head: ResponseHead | None) -> dict[str, float]:
-    """Durations that a server or a proxy tells in its head, ms as named."""
-    if head is None:
-        return {}
-    told = {name: head.headers.get(name, "") for name in ("openai-processing-ms", "x-envoy-upstream-service-time")}
-    return {name: float(text) for name, text in told.items() if text.isdecimal()}

@@ -19,9 +19,10 @@ class Transcript:
     """What one answer said and when. Grows by 9 bytes a delta, plus the text where that is kept."""
 
     __slots__ = (
-        "_answer", "_field", "_reasoning", "_room", "_thought", "_usage", "answer_chars", "arrivals", "done_seen",
-        "error", "facts", "finish_reason", "first_answer_delta_tokens", "first_delta_tokens", "last_event_ns", "phases",
-        "read_spoke", "reasoning_chars", "running", "shared_reads", "times", "tool_chars",
+        "_answer", "_field", "_reasoning", "_room", "_thought", "_usage", "answer_chars", "arrivals",
+        "done_seen", "error", "facts", "finish_reason", "first_answer_delta_tokens", "first_delta_tokens",
+        "last_event_ns", "phases", "read_spoke", "reasoning_chars", "running", "shared_reads", "times",
+        "tool_chars",
     )  # fmt: skip
 
     def __init__(self, keep_text: bool) -> None:

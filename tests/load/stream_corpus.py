@@ -117,6 +117,8 @@ CASES = [
          {"outcome": "stream_error"}),
     Case("key echoed in a stream error", chunked([event({"error": f"key {KEY} is bad"})]),
          {"outcome": "stream_error", "error": "key [key] is bad"}),
+    Case("key echoed in an answer", chunked([*said("it is ", KEY[:7], KEY[7:]), event(chunk({}, "stop")), DONE]),
+         OK | {"deltas": 3}, answer="it is [key]"),
     Case("llama.cpp: null role content, finish apart, timings",
          chunked([event(chunk({"role": "assistant", "content": None})), *said("a", "b"), event(chunk({}, "stop")),
                   event(chunk(usage=usage(5, 2, prompt_tokens_details={"cached_tokens": 3}),

@@ -200,13 +200,13 @@ def test_lag_of_a_very_long_stream() -> None:
     summary = lag.summary()
     assert summary is not None and summary.max == 999 and summary.mean == pytest.approx(499.5)
     assert 980 <= summary.p99 <= 999
-    assert len(lag._kept) <= 4096
+    assert len(lag._sample) <= 8192
 
 
 def test_secrets() -> None:
     secrets = secrets_in(
         b"POST / HTTP/1.1\r\nAuthorization: Bearer sk-abcdef\r\nX-Api-Key: key-123456\r\nA: b\r\n\r\nbody"
     )
-    assert set(secrets) == {"Bearer", "sk-abcdef", "key-123456"} - {"Bearer"} or "sk-abcdef" in secrets
+    assert secrets == ("sk-abcdef", "key-123456")
     assert scrub("it was sk-abcdef!", secrets) == "it was [key]!"
     assert scrub_cut("it was sk-abc", secrets) == "it was [key]"
