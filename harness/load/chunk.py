@@ -4,6 +4,7 @@ A typed decoder reads what nearly every server sends; whatever does not fit its 
 reader to the same Chunk.
 """
 
+import json
 from typing import Any
 
 import msgspec
@@ -108,8 +109,8 @@ def decode_chunk(event: bytes) -> Chunk:
         return _chunk.decode(event)
     except msgspec.ValidationError:
         return _lenient(event)
-    except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"event is not JSON: {error}") from None
+    except (ValueError, RecursionError):
+        return _lenient(_mended(event))
 
 
 def decode_facts(event: bytes) -> Facts:
@@ -117,7 +118,26 @@ def decode_facts(event: bytes) -> Facts:
     try:
         return _facts.decode(event)
     except msgspec.ValidationError:
-        return _lenient_facts(msgspec.json.decode(event))
+        return _lenient_facts(decode_any(event))
+    except (ValueError, RecursionError):
+        return Facts()
+
+
+def decode_any(raw: bytes) -> Any:
+    """Any JSON value; None where it is none."""
+    try:
+        return msgspec.json.decode(raw)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _mended(event: bytes) -> bytes:
+    """JSON that only half the world accepts: NaN and Infinity in it, or half of a UTF-16 surrogate pair."""
+    try:
+        value = json.loads(event, parse_constant=lambda _: None)
+        return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"event is not JSON: {error}") from None
 
 
 def present(raw: msgspec.Raw) -> bytes | None:
@@ -128,25 +148,24 @@ def present(raw: msgspec.Raw) -> bytes | None:
 
 def error_text(raw: bytes) -> str:
     """The words of an error, which may be an object, a string, an object with either in it, or anything else."""
-    try:
-        value = msgspec.json.decode(raw)
-    except (ValueError, RecursionError):
-        return raw.decode("utf-8", "replace")
+    value = decode_any(raw)
     while isinstance(value, dict) and isinstance(value.get("error"), dict | str):
         value = value["error"]
     if isinstance(value, dict):
-        words = [str(value[key]) for key in ("message", "detail") if value.get(key)]
-        tags = [str(value[key]) for key in ("type", "code") if value.get(key) is not None]
+        words = [str(value[key]) for key in ("message", "detail") if isinstance(value.get(key), str)]
+        tags = [str(value[key]) for key in ("type", "code") if isinstance(value.get(key), str)]
+        tags += [str(value["code"])] if _small(value.get("code")) else []
         if words:
             return words[0] + (f" ({', '.join(tags)})" if tags else "")
     return value if isinstance(value, str) else raw.decode("utf-8", "replace")
 
 
+def _small(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**9
+
+
 def _lenient(event: bytes) -> Chunk:
-    try:
-        value = msgspec.json.decode(event)
-    except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"event is not JSON: {error}") from None
+    value = decode_any(event)
     if not isinstance(value, dict):
         raise ProtocolError("event is JSON, but no object")
     choices = value.get("choices")

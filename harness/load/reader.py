@@ -313,8 +313,8 @@ class Reader:
         if not exchange.over:
             if stream.ended:  # broken beyond repair
                 self._whole(exchange)
-            elif stream.transcript.done_seen:
-                self.set_timer(exchange)
+            elif stream.transcript.done_seen or (stream.transcript.deltas and not before):
+                self.set_timer(exchange)  # a shorter wait begins
         return more
 
     def _hand_back(self, exchange: Exchange) -> None:

@@ -13,7 +13,7 @@ class EventSplitter:
     An unfinished line is kept as a list of pieces and joined once, so that no input costs quadratic time.
     """
 
-    __slots__ = ("_after_cr", "_data", "_kept", "_pieces", "_started", "error", "named_error")
+    __slots__ = ("_after_cr", "_data", "_kept", "_pieces", "_named_error", "_started", "error", "errors")
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []  # of an unfinished line
@@ -22,16 +22,24 @@ class EventSplitter:
         self._after_cr = False
         self._started = False
         self.error: str | None = None  # what broke the stream; the events before it were still returned
-        self.named_error = False  # an `event: error` line was seen: its data is an error in whatever shape
+        self.errors: list[bytes] = []  # data of events named "error", and of all behind them: errors in any shape
+        self._named_error = False
 
     def feed(self, payload: bytes) -> list[bytes]:
         """Data of the events which these bytes complete."""
-        if self._kept == 0 and self._started and not self._after_cr and payload[:6] == b"data: ":
+        if (
+            not self._named_error
+            and self._kept == 0
+            and self._started
+            and not self._after_cr
+            and payload.startswith(b"data: ")
+        ):
             # One whole event in one read, as nearly every read is.
-            if payload.find(b"\n") == len(payload) - 2 and payload[-2:] == b"\n\n" and b"\r" not in payload:
-                return [payload[6:-2]]
-            if payload.find(b"\r") == len(payload) - 4 and payload[-4:] == b"\r\n\r\n" and payload.count(b"\n") == 2:
-                return [payload[6:-4]]
+            end = payload.find(b"\n")
+            if end == len(payload) - 2 and payload.endswith(b"\n\n") and b"\r" not in payload:
+                return [payload[6:end]]
+            if end == len(payload) - 3 and payload.endswith(b"\r\n\r\n") and payload.find(b"\r") == end - 1:
+                return [payload[6 : end - 1]]
         events: list[bytes] = []
         try:
             self._feed_lines(payload, events)
@@ -104,12 +112,14 @@ class EventSplitter:
         elif not line:
             self._dispatch(events)
         elif line[:6] == b"event:" and line[6:].strip() == b"error":
-            self.named_error = True
+            self._named_error = True
 
     def _dispatch(self, events: list[bytes]) -> None:
         if self._data:
             event = b"\n".join(self._data) if len(self._data) > 1 else self._data[0]
             self._kept -= sum(map(len, self._data)) + len(self._data)
             self._data.clear()
-            if event:
+            if event and self._named_error and event != b"[DONE]":
+                self.errors.append(event)
+            elif event:
                 events.append(event)

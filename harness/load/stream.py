@@ -51,7 +51,7 @@ class Stream:
 
     __slots__ = (
         "_body", "_call", "_chunked", "_error", "_first_bytes", "_head", "_head_reader", "_inflater", "_kept", "_lag",
-        "_left", "_mode", "_plain", "_raw", "_splitter", "_unreadable", "ended", "ended_ns", "headers_ns",
+        "_left", "_mode", "_plain", "_raw", "_simple", "_splitter", "_unreadable", "ended", "ended_ns", "headers_ns",
         "pending_bytes", "reads", "timeline", "transcript",
     )  # fmt: skip
 
@@ -78,6 +78,7 @@ class Stream:
         self._kept = bytearray()  # of a body that is no event stream
         self._first_bytes = b""
         self._error: str | None = None  # of HTTP, SSE or JSON
+        self._simple = False  # `_decode_events` will do
         self._unreadable = False  # nothing behind this place can be understood
 
     # -- the hot path
@@ -105,6 +106,8 @@ class Stream:
     def decode(self, budget_bytes: int) -> bool:
         """Decode about so many bytes; True while more are waiting."""
         while budget_bytes > 0:
+            if self._simple and not self._plain:
+                budget_bytes = self._decode_events(budget_bytes)
             if not self._plain and not self._unframe_next():
                 break
             arrival_ns, payload, wire_bytes = self._plain.popleft()
@@ -113,6 +116,37 @@ class Stream:
             if not self._unreadable:
                 self._take_payload(payload, arrival_ns)
         return bool(self._plain or self._raw)
+
+    def _decode_events(self, budget_bytes: int) -> int:
+        """The common case in one tight loop: an event stream, not compressed, its first bytes seen. Rest of budget."""
+        raw, body, splitter, transcript = self._raw, self._body, self._splitter, self.transcript
+        assert body is not None
+        add_lag, unframe, split, take = self._lag.add, body.feed, splitter.feed, transcript.take
+        while raw and budget_bytes > 0 and self._simple:
+            arrival_ns, read_ns, data = raw.popleft()
+            budget_bytes -= len(data)
+            self.pending_bytes -= len(data)
+            add_lag(read_ns - arrival_ns)
+            transcript.read_spoke = False
+            try:
+                for event in split(unframe(data)):
+                    take(event, arrival_ns)
+            except ProtocolError as error:
+                self._break(str(error), arrival_ns)
+            if body.ended or body.error or splitter.error or splitter.errors:
+                self._trouble_or_end(body, arrival_ns)
+        return budget_bytes
+
+    def _trouble_or_end(self, body: Body, arrival_ns: int) -> None:
+        """Something that happens once in a stream has happened."""
+        for words in self._splitter.errors:
+            self.transcript.fail(words.decode("utf-8", "replace"))
+        if self._splitter.error is not None and not self._unreadable:
+            self._break(self._splitter.error, arrival_ns)
+        if not self.ended and (body.ended or body.error is not None):
+            self._error = self._error or body.error
+            self.ended, self.ended_ns = True, arrival_ns
+        self._simple = not self.ended
 
     # -- what the owner of the socket asks
 
@@ -203,10 +237,11 @@ class Stream:
         if not self.ended and (body.ended or body.error is not None):
             self._error = self._error or body.error
             self.ended, self.ended_ns = True, arrival_ns
+            self._simple = False
 
     def _break(self, words: str, arrival_ns: int) -> None:
         """Payload (or head) that cannot be read. It comes before any breach of framing that was seen already."""
-        self._error, self._unreadable = words, True
+        self._error, self._unreadable, self._simple = words, True, False
         if not self.ended:
             self.ended, self.ended_ns = True, arrival_ns
 
@@ -231,14 +266,13 @@ class Stream:
             return
         if len(self._first_bytes) < 64:
             self._first_bytes += piece[:64]
-        take, splitter = self.transcript.take, self._splitter
-        for event in splitter.feed(piece):
-            if splitter.named_error and event != b"[DONE]":
-                self.transcript.fail(event.decode("utf-8", "replace"))
-                continue
-            take(event, arrival_ns)
-        if splitter.error is not None:
-            raise ProtocolError(splitter.error)
+            self._simple = len(self._first_bytes) >= 64 and self._inflater is None and not self.ended
+        for event in self._splitter.feed(piece):
+            self.transcript.take(event, arrival_ns)
+        for words in self._splitter.errors:
+            self.transcript.fail(words.decode("utf-8", "replace"))
+        if self._splitter.error is not None:
+            raise ProtocolError(self._splitter.error)
 
     def _keep(self, piece: bytes) -> None:
         most = MAX_ANSWER_BYTES if self._mode in {"answer", "raw"} else _MAX_ERROR_BYTES

@@ -6,9 +6,7 @@ A delta is one event with non-empty reasoning, answer or tool-call text; role-on
 from array import array
 from typing import Any
 
-import msgspec
-
-from harness.load.chunk import Chunk, Delta, Facts, decode_chunk, decode_facts, error_text, present
+from harness.load.chunk import Chunk, Delta, Facts, decode_any, decode_chunk, decode_facts, error_text, present
 from harness.load.thought import Thought
 from harness.load.usage import Heard, Usage, completion_tokens, read_usage
 
@@ -21,9 +19,10 @@ class Transcript:
     """What one answer said and when. Grows by 9 bytes a delta, plus the text where that is kept."""
 
     __slots__ = (
-        "_answer", "_field", "_reasoning", "_room", "_thought", "_usage", "answer_chars", "arrivals", "done_seen",
-        "error", "facts", "finish_reason", "first_answer_delta_tokens", "first_delta_tokens", "last_event_ns", "phases",
-        "read_spoke", "reasoning_chars", "running", "shared_reads", "times", "tool_chars",
+        "_answer", "_field", "_reasoning", "_room", "_thought", "_usage", "answer_chars", "arrivals",
+        "done_seen", "error", "facts", "finish_reason", "first_answer_delta_tokens", "first_delta_tokens",
+        "last_event_ns", "phases", "read_spoke", "reasoning_chars", "running", "shared_reads", "times",
+        "tool_chars",
     )  # fmt: skip
 
     def __init__(self, keep_text: bool) -> None:
@@ -220,7 +219,7 @@ class Transcript:
 
     def _bare_error(self, event: bytes) -> None:
         """{"object": "error", "message": ...} without an `error` key, as older servers send it."""
-        value = msgspec.json.decode(event)
+        value = decode_any(event)
         if isinstance(value, dict) and (value.get("object") == "error" or value.get("type") == "error"):
             self.fail(error_text(event))
 

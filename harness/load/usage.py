@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from harness.load.chunk import decode_any
+
 CHARS_PER_TOKEN = 4
 LONGEST_SINGLE_TOKEN_DELTA_CHARS = 6
 
@@ -84,8 +86,8 @@ def read_usage(raw: bytes) -> Usage | None:
     """Read a usage object; fields of an unknown shape are left out. None where it is no object."""
     try:
         return _usage.decode(raw)
-    except msgspec.ValidationError:
-        value = msgspec.json.decode(raw)
+    except (ValueError, RecursionError):
+        value = decode_any(raw)
     return _lenient(value) if isinstance(value, dict) else None
 
 

@@ -25,7 +25,13 @@ def make_call(**changes: Any) -> Call:
 
 def chunk(delta: dict[str, Any] | None = None, finish: str | None = None, **more: Any) -> dict[str, Any]:
     choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
-    return {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m-1", "choices": choices} | more
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "m-1",
+        "choices": choices,
+    } | more
 
 
 def event(data: Any, end: str = "\n") -> bytes:
@@ -225,6 +231,11 @@ CASES = [
                  head="Content-Encoding: gzip\r\n"), OK | {"content_encoding": "gzip", "deltas": 1}),
     Case("broken gzip", chunked([b"no gzip"], head="Content-Encoding: gzip\r\n"), {"outcome": "protocol_error"}),
     Case("brotli", chunked([b"x"], head="Content-Encoding: br\r\n"), {"outcome": "protocol_error"}),
+    Case("half a surrogate pair, NaN",
+         chunked([b'data: {"choices":[{"delta":{"content":"a\\ud83d"},"logprobs":NaN}]}\n\n',
+                  event(chunk({}, "stop")), DONE]), OK | {"deltas": 1}, answer="a?"),
+    Case("bad UTF-8 where nobody looks", chunked([b'data: {"model":"\xff","choices":[]}\n\n', *said("a"),
+                                                  event(chunk({}, "stop")), DONE]), OK | {"deltas": 1}),
     Case("not JSON", chunked([*said("a"), event("{broken"), DONE]), {"outcome": "protocol_error", "deltas": 1}),
     Case("JSON, but no object", chunked([event("[1]"), DONE]), {"outcome": "protocol_error"}),
     Case("bad UTF-8", chunked([b'data: {"choices":[{"delta":{"content":"\xff"}}]}\n\n']),
@@ -260,7 +271,7 @@ CASES = [
          OK | {"deltas": 0, "first_answer_ns": None, "output_tokens": 6, "finish_reason": "stop"},
          call={"stream": False}, answer="hi", reasoning="<think>hm</think>"),
     Case("not streamed, blank lines while waiting",
-         sized(b"\n\n\n" + json.dumps({"choices": [{"message": {"content": "hi"}, "finish_reason": "length"}]}).encode()),
+         sized(b'\n\n\n{"choices":[{"message":{"content":"hi"},"finish_reason":"length"}]}'),
          {"outcome": "truncated"}, call={"stream": False}),
     Case("not streamed, no JSON", sized(b"oops", kind="text/plain"), {"outcome": "protocol_error"},
          call={"stream": False}),

@@ -170,7 +170,9 @@ def test_an_event_beyond_the_limit_is_refused() -> None:
 
 
 def test_usage_of_unknown_shapes() -> None:
-    odd = usage(3.0, 4.0, cost={"total": 1}, prompt_tokens_details=[], completion_tokens_details={"reasoning_tokens": "x"})  # type: ignore[arg-type]  # noqa: E501
+    odd = usage(
+        3.0, 4.0, cost={"total": 1}, prompt_tokens_details=[], completion_tokens_details={"reasoning_tokens": "x"}
+    )  # type: ignore[arg-type]
     stream = Stream(make_call())
     stream.feed(chunked([*said("a"), event(chunk({}, "stop", usage=odd)), DONE]), 1, 1)
     record = stream.close(1, "ended")

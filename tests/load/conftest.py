@@ -1,0 +1,80 @@
+"""One engine for all tests of this folder, and servers that say whatever a test wants."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from raw_server import RawServer, Visit, answer
+
+from harness.load.calls import Call, Deadlines, Finished, Identity
+from harness.load.client import Client
+from harness.load.dialects import build_call, resolve_target
+from harness.load.engine import Engine
+from harness.load.scenarios import Plan, Scenario, Workload
+from harness.providers import Endpoint
+from harness.records import StreamRecord, decode_record
+
+Serve = Callable[..., RawServer]
+
+
+class Question:
+    messages = ({"role": "user", "content": "What is 6 x 7?"},)
+
+
+def make_plan(url: str, **endpoint: Any) -> Plan:
+    workload = Workload(families=("f",), max_tokens=64)
+    scenario = Scenario(name="s", description="", workload=workload)
+    return Plan(
+        run_id="run", seed=1, endpoint=Endpoint(name="e", base_url=url, model="m", **endpoint), scenario=scenario
+    )
+
+
+def call_for(server: RawServer, number: int = 0, key: str | None = None, **deadlines: float) -> Call:
+    plan = make_plan(server.url)
+    identity = Identity(
+        run_id="run", request_id=f"req-{number}", worker="w", seq=number, endpoint="e", model="m", scenario="s",
+        stage="measure", started_ns=time.monotonic_ns(),
+    )  # fmt: skip
+    call = build_call(plan, Question(), identity, resolve_target(plan.endpoint), key)
+    return Call(call.identity, call.target, call.payload, deadlines=Deadlines(**deadlines), keep_text=True)
+
+
+def record_of(finished: Finished) -> StreamRecord:
+    return decode_record(finished.line)
+
+
+def collect(engine: Engine, count: int, timeout_s: float = 20) -> list[Finished]:
+    """Wait for so many finished calls."""
+    found: list[Finished] = []
+    stop = time.monotonic() + timeout_s
+    while len(found) < count and time.monotonic() < stop:
+        found += [news for news in engine.wait(0.2) if isinstance(news, Finished)]
+    assert len(found) == count
+    return found
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    engine = Engine()
+    engine.start()
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def client(engine: Engine) -> Client:
+    return Client(engine)
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    servers: list[RawServer] = []
+
+    def start(script: Callable[[Visit], None] = answer, **more: Any) -> RawServer:
+        servers.append(RawServer(script, **more))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()

@@ -1,0 +1,94 @@
+"""One tiny call before a run: facts when it works, one clear sentence when it does not."""
+
+import json
+
+import pytest
+from conftest import Serve, make_plan
+from raw_server import HEAD, LAST, RawServer, Visit, frame
+from stream_corpus import DONE, ROLE, chunk, event, said, usage
+
+from harness.errors import PreflightError
+from harness.load.client import Client
+from harness.load.preflight import preflight
+
+KEY = "sk-canary-0123456789"
+
+
+def reply(status: str, body: str, kind: str = "application/json") -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+def thinking(visit: Visit) -> None:
+    asked = json.loads(visit.request.partition(b"\r\n\r\n")[2])
+    assert asked["max_tokens"] == 8 and asked["stream"]
+    visit.send(HEAD + frame(ROLE) + frame(said("hm", name="reasoning")[0]) + frame(event(chunk({}, "length")))
+               + frame(event(chunk(usage=usage(9, 8)))) + frame(DONE) + LAST)  # fmt: skip
+
+
+def test_facts(client: Client, serve: Serve) -> None:
+    plan = make_plan(serve(thinking).url)
+    for subject in (plan, plan.endpoint):
+        facts = preflight(subject, KEY, client)
+        assert facts["outcome"] == "cut_in_thought" and facts["reasoning_field"] == "reasoning"
+        assert (facts["response_model"], facts["token_source"], facts["output_tokens"]) == ("m-1", "usage", 8)
+        assert 0 < facts["ttft_s"] <= facts["e2e_s"]
+        assert KEY not in json.dumps(facts)
+
+
+def complaint(client: Client, server: RawServer, key: str | None = None) -> str:
+    with pytest.raises(PreflightError) as caught:
+        preflight(make_plan(server.url, api_key_env="MY_KEY").endpoint, key, client)
+    text = f"{caught.value} | {caught.value.hint}"
+    assert "\n" not in text and KEY not in text
+    return text
+
+
+def answering(chat: bytes, models: bytes = reply("404 No", "{}")):  # type: ignore[no-untyped-def]
+    return lambda visit: visit.send(models if visit.request.startswith(b"GET /v1/models ") else chat)
+
+
+def test_wrong_key(client: Client, serve: Serve) -> None:
+    server = serve(answering(reply("401 Unauthorized", f'{{"error":"bad {KEY}"}}')))
+    text = complaint(client, server, KEY)
+    assert "refused the key (HTTP 401): bad [key]" in text and "MY_KEY" in text
+    assert "wants a key" in complaint(client, serve(answering(reply("401 Unauthorized", "no"))), None)
+
+
+def test_wrong_model_names_those_that_are_served(client: Client, serve: Serve) -> None:
+    no = reply("404 Not Found", '{"error":{"message":"The model `m` does not exist.","type":"NotFoundError"}}')
+    served = reply("200 OK", '{"object":"list","data":[{"id":"qwen"},{"id":"llama"}]}')
+    text = complaint(client, serve(answering(no, served)))
+    assert "'m' is not served" in text and "qwen, llama" in text
+
+
+CASES = [
+    (reply("404 Not Found", '{"detail":"Not Found"}'), "nothing answers", "base_url"),
+    (reply("422 Bad", '{"detail":"unknown field"}'), "unknown field", "request:"),
+    (
+        reply("500 Oops", "<html><style>x{}</style><b>Bad  Gateway</b></html>", "text/html"),
+        "HTTP 500: Bad Gateway",
+        "trouble",
+    ),
+    (reply("402 Pay", '{"error":{"message":"Insufficient Balance"}}'), "Insufficient Balance", "money"),
+    (reply("429 Slow", '{"error":{"message":"slow down"}}'), "slow down", "fewer users"),
+    (reply("200 OK", "<html>hi</html>", "text/html"), "event stream", "base_url"),
+    (HEAD + frame(event({"error": {"message": "overloaded", "code": 503}})) + frame(DONE) + LAST, "overloaded", "log"),
+    (HEAD + frame(ROLE) + LAST, "no whole answer (cut)", "log"),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case[1])
+def test_complaints(case: tuple[bytes, str, str], client: Client, serve: Serve) -> None:
+    chat, words, hint = case
+    text = complaint(client, serve(answering(chat)))
+    assert words in text and hint in text
+
+
+def test_unreachable(client: Client) -> None:
+    server = RawServer()
+    server.close()
+    assert "cannot reach" in complaint(client, server)
+
+
+def test_own_engine(serve: Serve) -> None:
+    assert preflight(make_plan(serve(thinking).url), None)["status"] == 200
