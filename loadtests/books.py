@@ -21,7 +21,9 @@ class Books:
         try:
             self.folder.mkdir(parents=True)
         except OSError as error:
-            raise InputError([Mistake(str(self.folder), "", error.strerror or "?", "a new, writable folder")]) from error
+            raise InputError(
+                [Mistake(str(self.folder), "", error.strerror or "?", "a new, writable folder")]
+            ) from error
         self._records = Spool(self.records_path) if spools else None
         self.records_path.touch()
         self._answers: Spool | None = None

@@ -145,6 +145,7 @@ def _begin(environment: Any, desk: Desk, workers: set[str], users: int) -> Run |
     except TrueyieldError as error:
         log.error("%s", error)
         desk.failed = error
+        environment.stop_timeout = 0.0  # the users wait for a plan that does not come
         end_run(environment)
         return None
     _take_stop_timeout(environment, desk.start, run.plan)

@@ -1,4 +1,4 @@
-"""Desk: the master's (or single process's) side of a run. Mints it, takes batches, closes its books, has it reported."""
+"""Desk: the master's (or single process's) side of a run: mints it, takes batches, closes the books, reports it."""
 
 import logging
 import os
@@ -96,9 +96,7 @@ class Desk:
         run_id = chosen_id or new_run_id(prepared.plan.scenario.name)
         scenario = replace(prepared.plan.scenario, users=users or prepared.plan.scenario.users)
         plan = replace(prepared.plan, run_id=run_id, scenario=scenario, workers=max(len(workers), 1))
-        manifest = make_manifest(
-            plan, options=kept_options(self.start, prepared.order), preflight=prepared.preflight
-        )
+        manifest = make_manifest(plan, options=kept_options(self.start, prepared.order), preflight=prepared.preflight)
         books = Books(self.start.out, manifest, spools=self._distributed)
         if not chosen_id:
             point_latest(books.folder)
@@ -201,7 +199,9 @@ class Desk:
             self.note(f"worker {worker}: {count} records were announced but did not arrive", invalid=True)
         for worker, entry in sorted(run.entries.items()):
             if entry.final and entry.records != run.inbox.received.get(worker):
-                self.note(f"worker {worker}: wrote {entry.records}, sent {run.inbox.received.get(worker)}", invalid=True)
+                self.note(
+                    f"worker {worker}: wrote {entry.records}, sent {run.inbox.received.get(worker)}", invalid=True
+                )
             if entry.engine_lost:
                 self.note(f"worker {worker}: its engine died", invalid=True)
             if entry.wall_end and abs(entry.wall_end.offset_ns - entry.wall.offset_ns) > DRIFT_NOTE_NS:

@@ -31,9 +31,16 @@ class EmbeddedSimulator:
         command = [sys.executable, "-m", "harness", "simulate", "--port", "0", "--preset", preset]
         command += ["--ready-file", str(ready), "--answers", str(answers), "--die-with-parent"]
         command += ["--model", plan.endpoint.model, "--dialect", plan.endpoint.dialect, "--seed", str(plan.seed)]
-        self._process = subprocess.Popen(
-            command, env=child_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
-        )
+        self._words = folder / "words"
+        with self._words.open("wb") as words:
+            self._process = subprocess.Popen(
+                command,
+                env=child_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=words,
+                start_new_session=True,
+            )
         self.base_url = self._wait_for(ready)
 
     @property
@@ -51,8 +58,9 @@ class EmbeddedSimulator:
         deadline = now_ns() + int(START_LIMIT_S * 1e9)
         while not ready.exists():
             if not self.alive or now_ns() > deadline:
+                words = self._words.read_text(errors="replace").strip()[-500:]
                 self.stop()
-                raise PreflightError("the embedded simulator did not start", "try: trueyield simulate --port 0")
+                raise PreflightError(f"the embedded simulator did not start: {words}", "try: trueyield simulate")
             gevent.sleep(0.05)
         return ready.read_text().strip()
 

@@ -1,4 +1,4 @@
-"""Locust's command line and web form -> Order. The form may choose entries and sizes; it never names a URL or a path."""
+"""Locust's command line and web form -> Order. The form may choose entries and sizes, it never names a URL or path."""
 
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
@@ -128,14 +128,18 @@ def kept_options(start: Start, order: Order) -> dict[str, Any]:
 
 def _chosen(form: Mapping[str, str]) -> dict[str, Any]:
     if foreign := sorted(form.keys() - FORM_FIELDS):
-        raise InputError([Mistake("form", name, "a field that cannot be set here", "no such field") for name in foreign])
+        raise InputError(
+            [Mistake("form", name, "a field that cannot be set here", "no such field") for name in foreign]
+        )
     found: list[Mistake] = []
     chosen: dict[str, Any] = {}
     for flag, name in (("--endpoint", "endpoint"), ("--scenario", "scenario")):
         if name in form:
             chosen[name] = form[name]
             if form[name] not in _choices.get(flag, ()):
-                found.append(Mistake("form", name, repr(form[name][:80]), f"one of {', '.join(_choices.get(flag, ()))}"))
+                found.append(
+                    Mistake("form", name, repr(form[name][:80]), f"one of {', '.join(_choices.get(flag, ()))}")
+                )
     if "model" in form:
         chosen["model"] = form["model"]
         if len(form["model"]) > 200 or not (form["model"].isprintable()):

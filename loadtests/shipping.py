@@ -1,4 +1,4 @@
-"""Batch: record lines from a worker to the master, with run id, sequence number and totals; Outbox makes, Inbox takes."""
+"""Batch: record lines from worker to master with run id, sequence number and totals; Outbox makes, Inbox takes."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""Switchboard: a greenlet puts a call through to the engine and sleeps; one hub watcher wakes it when the call ended."""
+"""Switchboard: a greenlet puts a call through to the engine and sleeps; one hub watcher wakes it when it ended."""
 
 from collections.abc import Callable
 

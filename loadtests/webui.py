@@ -3,7 +3,6 @@
 import logging
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, abort, jsonify, redirect, request, send_file
 from locust.runners import STATE_RUNNING, STATE_SPAWNING
@@ -11,11 +10,11 @@ from locust.runners import STATE_RUNNING, STATE_SPAWNING
 from harness.errors import TrueyieldError
 from harness.report.prometheus import CONTENT_TYPE, metrics_page
 from loadtests.desk import Desk
+from loadtests.guard import LOOPBACK, foreign
 
 log = logging.getLogger(__name__)
 
 TAB = "trueyield"
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 #: No other site may show our buttons in a frame.
 _POLICY = "frame-ancestors 'self'"
 
@@ -111,16 +110,6 @@ def _guard(environment: Any, web_ui: Any, desk: Desk, base: str) -> None:
 
     web_ui.app.before_request(check)
     web_ui.app.after_request(harden)
-
-
-def foreign(host_header: str, origin: str | None, bound_to: str, trusted: set[str]) -> str | None:
-    """Why a POST is not from our own page, or None. A page elsewhere cannot forge Host and Origin."""
-    host = (urlsplit(f"//{host_header}").hostname or "").lower()
-    if bound_to in LOOPBACK and host not in LOOPBACK and host not in trusted:
-        return f"Host {host_header!r} is not this machine (--trusted-host NAME allows a proxy)"
-    if origin is not None and urlsplit(origin).netloc.lower() != host_header.lower():
-        return f"Origin {origin!r} is another site"
-    return None
 
 
 def _fill_table(environment: Any, web_ui: Any, desk: Desk) -> None:

@@ -23,19 +23,15 @@ Value = TypeVar("Value")
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
-class _Span(click.ParamType):
-    """60, 60s, 5m, 1h30m: whole seconds."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        if isinstance(value, float):
-            return value
-        match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", str(value).strip())
-        if match is None or not any(match.groups()):
-            self.fail(f"{value!r} is not a time such as 60s, 5m or 1h30m", param, ctx)
-        hours, minutes, seconds = (int(part or 0) for part in match.groups())
-        return float(hours * 3600 + minutes * 60 + seconds)
+def span(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+    """60, 60s, 5m, 1h30m -> whole seconds."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", value.strip())
+    if match is None or not any(match.groups()):
+        raise click.BadParameter(f"{value!r} is not a time such as 60s, 5m or 1h30m")
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return float(hours * 3600 + minutes * 60 + seconds)
 
 
 _LOAD_OPTIONS = (
@@ -43,8 +39,8 @@ _LOAD_OPTIONS = (
     click.option("--model", help="Model name, where it differs from the entry's."),
     click.option("--providers", type=click.Path(path_type=Path), help="providers.yaml to use."),
     click.option("--spawn-rate", type=float, metavar="R", help="Users started per second. Default: all at once."),
-    click.option("--run-time", type=_Span(), metavar="60s", help="Default: the scenario's."),
-    click.option("--stop-timeout", type=_Span(), metavar="30s", help="How long answers under way may still take."),
+    click.option("--run-time", callback=span, metavar="60s", help="Default: the scenario's."),
+    click.option("--stop-timeout", callback=span, metavar="30s", help="How long answers under way may still take."),
     click.option("--processes", type=click.IntRange(1), default=1, help="Worker processes; above 1 Locust forks."),
     click.option("--max-tokens", type=int, metavar="N", help="Cap of one answer, thinking included."),
     click.option("--temperature", type=float, metavar="T", help="Sampling temperature."),
@@ -105,7 +101,7 @@ def command(scenario: str | None, list_only: bool, web: bool, dry_run: bool, **o
         run_id=options["run_id"],
         web_port=options["web_port"] if web else None,
     )
-    plan = checked_plan(order, setting)
+    plan = checked_plan(order, setting, needs_key=not dry_run)
     outlook = forecast(plan)
     if dry_run:
         return outlook.show()
@@ -135,7 +131,7 @@ def order_of(scenario: str | None, options: dict[str, Any]) -> Order:
     )
 
 
-def checked_plan(order: Order, setting: Setting) -> Plan:
+def checked_plan(order: Order, setting: Setting, *, needs_key: bool = True) -> Plan:
     """Everything that can be wrong before anything is sent, told at once."""
     found = [*mistakes_in(order, setting.processes), *unwritable(setting.out)]
     if setting.metrics_port is not None:
@@ -143,13 +139,13 @@ def checked_plan(order: Order, setting: Setting) -> Plan:
     if setting.web_port is not None:
         found += port_taken(setting.web_port, "--web-port")
     if setting.run_id and ("/" in setting.run_id or (setting.out / setting.run_id).exists()):
-        found.append(Mistake("command line", "--run-id", setting.run_id, "the name of a folder that does not exist yet"))
+        found.append(Mistake("command line", "--run-id", setting.run_id, "the name of a new folder"))
     providers = _tried(lambda: load_providers(setting.providers), found)
     scenario = _tried(lambda: load_scenario(order.scenario), found)
     endpoint = None
     if providers is not None and order.endpoint:
         endpoint = _tried(lambda: find_endpoint(order.endpoint, order.model, providers), found)
-    if endpoint is not None:
+    if endpoint is not None and needs_key:
         resolved = endpoint
         _tried(lambda: read_key(resolved), found)
     if found or scenario is None or endpoint is None:

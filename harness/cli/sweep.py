@@ -39,24 +39,20 @@ class SweepFile(msgspec.Struct, frozen=True, kw_only=True):
     levels: list[_Level]
 
 
-class _Levels(click.ParamType):
-    name = "users"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            levels = tuple(sorted({int(part) for part in str(value).split(",")}))
-        except ValueError:
-            levels = ()
-        if not levels or levels[0] < 1:
-            self.fail(f"{value!r} is not a list of user counts such as 4,16,64", param, ctx)
-        return levels
+def user_counts(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[int, ...]:
+    """4,16,64 -> the loads, lowest first, each once."""
+    try:
+        levels = tuple(sorted({int(part) for part in value.split(",")}))
+    except ValueError:
+        levels = ()
+    if not levels or levels[0] < 1:
+        raise click.BadParameter(f"{value!r} is not a list of user counts such as 4,16,64")
+    return levels
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("scenario", required=False)
-@click.option("--users", type=_Levels(), default="4,16,64", show_default=True, help="Loads, lowest first.")
+@click.option("--users", callback=user_counts, default="4,16,64", show_default=True, help="Loads, lowest first.")
 @click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Finish the missing levels of a sweep.")
 @load_options
 def command(scenario: str | None, users: tuple[int, ...], resume: Path | None, dry_run: bool, **options: Any) -> int:
@@ -73,7 +69,7 @@ def command(scenario: str | None, users: tuple[int, ...], resume: Path | None, d
         metrics_port=options["metrics_port"],
         yes=options["yes"],
     )
-    plan = checked_plan(order, setting)
+    plan = checked_plan(order, setting, needs_key=not dry_run)
     if dry_run:
         click.echo(f"sweep of {', '.join(map(str, users))} users; the highest level:\n")
         forecast(plan).show()

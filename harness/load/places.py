@@ -3,20 +3,23 @@
 import importlib.util
 import os
 import socket
+import tempfile
 from pathlib import Path
 
 from harness.errors import Mistake, TrueyieldError
 
 
 def unwritable(out: Path) -> list[Mistake]:
-    """A mistake if no folder can be made in `out`."""
-    nearest = out
+    """A mistake if no folder can be made in `out`; tried, because permission bits do not tell (root, /proc, full)."""
+    nearest = out.absolute()
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
-    if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
-        return []
-    found = f"{nearest} is not a folder" if not nearest.is_dir() else f"{nearest} cannot be written to"
-    return [Mistake("command line", "--out", found, "a folder in which run folders can be made")]
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".trueyield-", dir=nearest))
+    except OSError as error:
+        found = f"{out}: {error.strerror}"
+        return [Mistake("command line", "--out", found, "a folder in which run folders can be made")]
+    return []
 
 
 def port_taken(port: int, flag: str) -> list[Mistake]:

@@ -1,4 +1,4 @@
-"""One simulated endpoint for the session: about 10 ms a token, so that calls are under way whenever a run is stopped."""
+"""One simulated endpoint for the session: about 10 ms a token, so that calls are under way when a run is stopped."""
 
 from collections.abc import Iterator
 

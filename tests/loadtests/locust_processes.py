@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +87,8 @@ def process(command: list[str], cwd: Path, **extra: str) -> Iterator[subprocess.
 
 
 def locust(*arguments: str, locustfile: Path = LOCUSTFILE) -> list[str]:
-    return [sys.executable, "-m", "locust", "-f", str(locustfile), "--loglevel", "WARNING", "--only-summary", *arguments]
+    quiet = ["--loglevel", "WARNING", "--only-summary"]
+    return [sys.executable, "-m", "locust", "-f", str(locustfile), *quiet, *arguments]
 
 
 def trueyield(*arguments: str) -> list[str]:
@@ -98,13 +99,15 @@ def run_folder(out: Path) -> Folder:
     return Folder((out / "latest").resolve())
 
 
-def started(out: Path, records: int = 10) -> Folder:
-    """The folder of a run that has already written some records, itself or in a worker's spool."""
+def started(out: Path, records: int, but: Iterable[str] = ()) -> Folder:
+    """The folder of a run (none of `but`) that has already written some records, itself or in a worker's spool."""
 
     def ready() -> Folder | None:
         if not (out / "latest").exists():
             return None
         folder = run_folder(out)
+        if folder.path.name in but:
+            return None
         files = [folder.path / "records.jsonl", *folder.path.glob("spool/*.jsonl")]
         lines = sum(file.read_bytes().count(b"\n") for file in files if file.exists())
         return folder if lines >= records else None

@@ -8,8 +8,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-
-from harness.errors import FAILED, Outcome
 from locust_processes import (
     MODEL,
     Folder,
@@ -22,6 +20,8 @@ from locust_processes import (
     stop,
     wait_for,
 )
+
+from harness.errors import FAILED, Outcome
 
 
 def load(simulator: Simulator, out: Path, *arguments: str) -> list[str]:
@@ -92,7 +92,9 @@ def test_a_master_and_its_workers(simulator: Simulator, tmp_path: Path) -> None:
     ports = _ports()
     worker = locust("--worker", *_worker_ports(ports))
     with (
-        process(load(simulator, tmp_path, "-t", "60s", "--master", "--expect-workers", "2", *ports), tmp_path) as master,
+        process(
+            load(simulator, tmp_path, "-t", "60s", "--master", "--expect-workers", "2", *ports), tmp_path
+        ) as master,
         process(worker, tmp_path) as first,
         process(worker, tmp_path) as second,
     ):
@@ -139,7 +141,10 @@ def test_a_worker_imports_nothing_heavy(simulator: Simulator, tmp_path: Path) ->
     ports = _ports()
     command = load(simulator, tmp_path, "-t", "3s", "--master", "--expect-workers", "1", *ports)
     command[command.index("-f") + 1] = str(spy)
-    with process(command, tmp_path) as master, process(locust("--worker", *_worker_ports(ports), locustfile=spy), tmp_path):
+    with (
+        process(command, tmp_path) as master,
+        process(locust("--worker", *_worker_ports(ports), locustfile=spy), tmp_path),
+    ):
         master.wait(40)
     heavy = {"pandas", "pyarrow", "scipy", "plotly", "numpy"}
     assert not heavy & set((tmp_path / "WorkerRunner").read_text().split())

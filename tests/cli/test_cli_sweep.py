@@ -1,0 +1,54 @@
+"""`trueyield sweep`: one run folder for each level, resumable, and one report over all."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from locust_processes import environment, trueyield
+
+from harness.cli import sweep
+from harness.records import read_manifest
+
+
+def call(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = trueyield("sweep", *arguments)
+    return subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=100)
+
+
+def test_a_sweep_of_the_embedded_simulator(tmp_path: Path) -> None:
+    load = ["quick", "--endpoint", "simulator", "--run-time", "4s", "--max-tokens", "64", "--out", "runs"]
+    done = call(tmp_path, *load, "--users", "4,2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = (tmp_path / "runs" / "latest").resolve()
+    levels = json.loads((folder / "sweep.json").read_text())["levels"]
+    assert levels == [{"users": 2, "run": "users-0002"}, {"users": 4, "run": "users-0004"}]
+    for level in levels:
+        assert read_manifest(folder / level["run"]).scenario["users"] == level["users"]
+        assert (folder / level["run"] / "economics.json").exists()
+    assert (folder / "report.html").exists()
+    assert "users" in done.stdout
+
+    kept = (folder / "users-0002" / "manifest.json").read_bytes()
+    shutil.rmtree(folder / "users-0004")
+    again = call(tmp_path, *load, "--resume", str(folder))
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "users-0002: finished before" in again.stderr
+    assert read_manifest(folder / "users-0004").finished
+    assert (folder / "users-0002" / "manifest.json").read_bytes() == kept
+
+
+@pytest.mark.parametrize("users", ["", "0,4", "four", "4,-1"])
+def test_levels_that_are_none(users: str) -> None:
+    outcome = CliRunner().invoke(sweep.command, ["quick", "--endpoint", "simulator", "--users", users])
+    assert outcome.exit_code == 2
+    assert "user counts" in outcome.output
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
+    done = call(tmp_path, "quick", "--endpoint", "simulator", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "worst case" in done.stdout
+    assert list(tmp_path.iterdir()) == []

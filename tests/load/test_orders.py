@@ -1,0 +1,89 @@
+"""Order -> Plan, and every mistake of an order at once; elapsed time -> stage."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import InputError
+from harness.load.orders import Order, make_plan, mistakes_in, overlay
+from harness.load.scenarios import Scenario, Workload
+from harness.load.stages import ended_stages, planned_stages, stage_at
+from harness.providers import Endpoint
+
+SCENARIO = Scenario(name="s", description="d", workload=Workload(families=("arithmetic",)), users=8, run_time_s=60)
+ORDER = Order(endpoint="e", scenario="s")
+ENDPOINT = Endpoint(name="e", base_url="http://127.0.0.1:1/v1", model="m")
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"endpoint": ""}, "--endpoint"),
+        ({"users": 0}, "--users"),
+        ({"run_time_s": 0.0}, "--run-time"),
+        ({"run_time_s": float("inf")}, "--run-time"),
+        ({"temperature": -0.1}, "--temperature"),
+        ({"temperature": float("nan")}, "--temperature"),
+        ({"max_tokens": 0}, "--max-tokens"),
+        ({"max_requests": 0}, "--max-requests"),
+        ({"headers": ("no-equals",)}, "--header"),
+        ({"headers": ("Bad Name=x",)}, "--header"),
+        ({"headers": ("X-A=a\r\nX-B=b",)}, "--header X-A"),
+        ({"headers": ("authorization=Bearer x",)}, "--header authorization"),
+        ({"extra_body": "{"}, "--extra-body"),
+        ({"extra_body": "[]"}, "--extra-body"),
+        ({"extra_body": '{"stream": false}'}, "--extra-body stream"),
+    ],
+)
+def test_one_mistake_is_told(change: dict[str, Any], key: str) -> None:
+    assert [mistake.key for mistake in mistakes_in(replace(ORDER, **change))] == [key]
+
+
+def test_all_mistakes_are_told_and_no_secret_is() -> None:
+    order = replace(ORDER, endpoint="", users=0, headers=("X-Api-Key=sk-very-secret",), extra_body="{")
+    with pytest.raises(InputError) as caught:
+        make_plan(order, ENDPOINT, SCENARIO, run_id="r", workers=1)
+    assert len(caught.value.mistakes) == 4
+    assert "sk-very-secret" not in str(caught.value)
+
+
+def test_a_cap_needs_one_process_and_a_price() -> None:
+    assert [mistake.key for mistake in mistakes_in(replace(ORDER, max_usd=1.0), workers=2)] == ["--max-usd"]
+    assert mistakes_in(replace(ORDER, max_usd=1.0), workers=1) == []
+    with pytest.raises(InputError, match="no price card"):
+        make_plan(replace(ORDER, max_usd=1.0), ENDPOINT, SCENARIO, run_id="r", workers=1)
+
+
+def test_what_is_not_ordered_comes_from_the_scenario() -> None:
+    assert overlay(ORDER, SCENARIO) == SCENARIO
+    changed = overlay(replace(ORDER, users=3, run_time_s=5.0, max_tokens=7, temperature=0.0), SCENARIO)
+    assert (changed.users, changed.run_time_s) == (3, 5.0)
+    assert (changed.workload.max_tokens, changed.workload.temperature) == (7, 0.0)
+
+
+def test_headers_and_body_reach_the_plan() -> None:
+    order = replace(ORDER, headers=("X-A=1=2",), extra_body='{"top_p": 0.5}')
+    plan = make_plan(order, ENDPOINT, SCENARIO, run_id="r", workers=1)
+    assert plan.extra_headers == {"X-A": "1=2"}
+    assert plan.extra_body == {"top_p": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("elapsed_s", "stage"), [(0.0, "warmup"), (5.999, "warmup"), (6.0, "measure"), (59.999, "measure"), (60.0, "drain")]
+)
+def test_stages_of_a_minute(elapsed_s: float, stage: str) -> None:
+    assert stage_at(SCENARIO, round(elapsed_s * 1e9)) == stage
+
+
+@given(stopped_s=st.floats(0, 200), run_time_s=st.floats(1, 100))
+def test_the_measure_window_never_runs_backwards(stopped_s: float, run_time_s: float) -> None:
+    scenario = replace(SCENARIO, run_time_s=run_time_s)
+    began = 1_000_000_000_000
+    stopped = began + round(stopped_s * 1e9)
+    stages = ended_stages(planned_stages(scenario, began), scenario, stopped_ns=stopped, ended_ns=stopped + 1)
+    assert stages.measure_end_ns is not None
+    assert began <= stages.measure_begin_ns <= stages.measure_end_ns
+    assert stages.measure_end_ns <= began + round(run_time_s * 1e9)
