@@ -1,7 +1,6 @@
 """`trueyield simulate`: options in, a simulated endpoint on a port until SIGTERM, its truth in a file."""
 
 import os
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 from harness.config import load_catalog
 from harness.errors import InputError, Mistake
 from harness.simulator.answers import read_answers
+from harness.simulator.arrivals import StampedListener
 from harness.simulator.building import Knobs, build_model, build_settings, deployment_of
 from harness.simulator.dialects import DIALECTS
 from harness.simulator.endpoint import Endpoint
@@ -122,7 +122,7 @@ def _build(preset: Preset, knobs: Knobs, answers: AnswerKey, truth: TruthFile | 
     return Endpoint(build_settings(preset, deployment, knobs, answers), build_model(preset, deployment, knobs), truth)
 
 
-def _run(endpoint: Endpoint, listener: socket.socket, place: _Place, preset: Preset) -> None:
+def _run(endpoint: Endpoint, listener: StampedListener, place: _Place, preset: Preset) -> None:
     """Serve, and say at the end what happened and how punctual it was."""
     serve(endpoint, listener, _greeter(_url(listener), preset, endpoint.model_name, place))
     if endpoint.lateness.overruns or not place.die_with_parent:  # an embedded endpoint speaks only of trouble
@@ -176,6 +176,6 @@ def _key(variable: str | None) -> str | None:
     return key
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: StampedListener) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"

@@ -183,7 +183,7 @@ class Reader:
         """The connection is gone; so is the exchange on it, if there is one."""
         exchange = connection.exchange
         if exchange is None:
-            self._pool.forget(connection)
+            self._pool.forget(connection, now_ns())
             self._drop(connection)
         else:
             self._stop(exchange, reason, at_ns, error)
@@ -276,9 +276,8 @@ class Reader:
         if connection is None:
             return
         exchange.connection = None
-        if stream.reusable and not connection.unsent and not (connection.tls and connection.tls.clean_end):
-            self._pool.give(connection, now_ns())
-        else:
+        fit = stream.reusable and not connection.unsent and not (connection.tls and connection.tls.clean_end)
+        if not fit or not self._pool.give(connection, now_ns()):
             self._drop(connection)
 
     def _stop(self, exchange: Exchange, reason: CloseReason, at_ns: int, error: str | None) -> None:

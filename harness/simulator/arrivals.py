@@ -1,41 +1,43 @@
-"""When requests arrive: a selector that knows when it woke, and a door before aiohttp that stamps what comes in.
+"""When requests arrive: sockets that keep the kernel's stamp of what they read, and a door before aiohttp that notes it.
 
-A request that waits behind others in a busy event loop has arrived all the same: its stamp is taken when the
-kernel said that its bytes were there, not when its handler's turn came.
+A request that waits behind others in a busy event loop has arrived all the same: its stamp is the kernel's, taken
+when its bytes came in, not when its handler's turn came.
 """
 
 import asyncio
 import select
 import selectors
+import socket
+import struct
 import time
-from collections.abc import Callable
+from typing import Any
+
+_SO_TIMESTAMPNS = 35  # asm-generic/socket.h; the socket module has no name for it
+_TIMESPEC = struct.Struct("@qq")
+_ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
 
 
-class WakingSelector(selectors.DefaultSelector):
-    """The default selector (epoll), with timers that fire on the microsecond and the time of the last waking."""
-
-    woke_ns = 0
+class ExactSelector(selectors.DefaultSelector):
+    """The default selector (epoll), with timers that fire on the microsecond."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait for events; epoll alone would round a timeout up to a whole millisecond."""
         if timeout is not None and timeout > 0:
             select.select([self.fileno()], [], [], timeout)  # an epoll descriptor can itself be waited for
             timeout = 0
-        ready = super().select(timeout)
-        self.woke_ns = time.monotonic_ns()
-        return ready
+        return super().select(timeout)
 
 
 class Arrivals:
     """Last arrival of bytes by transport, CLOCK_MONOTONIC ns."""
 
-    def __init__(self, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
-        self._now_ns = now_ns
+    def __init__(self) -> None:
+        self.read_ns = 0  # arrival of what was read last; its transport hears of it before anything else is read
         self._last: dict[asyncio.BaseTransport, int] = {}
 
     def note(self, transport: asyncio.BaseTransport) -> None:
-        """Bytes have come in."""
-        self._last[transport] = self._now_ns()
+        """The bytes read last came in on this transport."""
+        self._last[transport] = self.read_ns or time.monotonic_ns()
 
     def forget(self, transport: asyncio.BaseTransport) -> None:
         """The connection is gone."""
@@ -45,6 +47,40 @@ class Arrivals:
         """When the last bytes came in; now, where nobody noted it."""
         found = self._last.get(transport) if transport is not None else None
         return time.monotonic_ns() if found is None else found
+
+
+class StampedListener(socket.socket):
+    """A listening socket whose connections tell `arrivals` when the kernel had what they read."""
+
+    arrivals: Arrivals
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """The next connection."""
+        plain, address = super().accept()
+        connection = _StampedConnection(fileno=plain.detach())
+        connection.arrivals = self.arrivals
+        connection.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        return connection, address
+
+
+class _StampedConnection(socket.socket):
+    arrivals: Arrivals
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        """As socket.recv, and the arrival is noted."""
+        data, ancillary, _, _ = self.recvmsg(bufsize, _ANCILLARY_BYTES, flags)
+        self.arrivals.read_ns = _arrival_ns(ancillary)
+        return data
+
+
+def _arrival_ns(ancillary: list[tuple[int, int, bytes]]) -> int:
+    """The kernel's stamp on CLOCK_MONOTONIC; now, where there is none (the kernel switches stamping on lazily)."""
+    now_ns, wall_ns = time.monotonic_ns(), time.time_ns()
+    for level, kind, content in ancillary:
+        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(content) == _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack(content)
+            return min(now_ns, int(seconds) * 1_000_000_000 + int(nanoseconds) - (wall_ns - now_ns))
+    return now_ns
 
 
 class Door(asyncio.Protocol):

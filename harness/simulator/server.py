@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from harness.errors import InputError, Mistake
-from harness.simulator.arrivals import Arrivals, Door, WakingSelector
+from harness.simulator.arrivals import Door, ExactSelector, StampedListener
 from harness.simulator.endpoint import Endpoint
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -27,11 +27,11 @@ class Address:
     port: int
 
 
-def listen(address: Address) -> socket.socket:
+def listen(address: Address) -> StampedListener:
     """A listening socket, before any event loop exists, so that a taken port is an ordinary input error."""
     try:
         family, kind, proto, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, proto)
+        listener = StampedListener(family, kind, proto)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(where)
     except OSError as error:
@@ -42,11 +42,9 @@ def listen(address: Address) -> socket.socket:
     return listener
 
 
-def serve(endpoint: Endpoint, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+def serve(endpoint: Endpoint, listener: StampedListener, on_ready: Callable[[], None]) -> None:
     """Serve until a signal; requests still open are ended as aborted."""
-    selector = WakingSelector()
-    endpoint.arrivals = Arrivals(lambda: selector.woke_ns)
-    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(ExactSelector())) as runner:
         runner.run(_serve(endpoint, listener, on_ready))
 
 
@@ -59,13 +57,14 @@ def die_with_parent() -> None:
 
 
 @contextlib.asynccontextmanager
-async def serving(endpoint: Endpoint, listener: socket.socket) -> AsyncIterator[None]:
+async def serving(endpoint: Endpoint, listener: StampedListener) -> AsyncIterator[None]:
     """Serve in the running loop until the block ends."""
     # handler_cancellation: a client that leaves must free its slot, as engines do
     runner = web.AppRunner(
         endpoint.application(), access_log=None, handler_cancellation=True, shutdown_timeout=0.1, handle_signals=False
     )
     await runner.setup()
+    listener.arrivals = endpoint.arrivals
     parser = runner.server
     assert parser is not None, "set up above"
     loop = asyncio.get_running_loop()
@@ -77,7 +76,7 @@ async def serving(endpoint: Endpoint, listener: socket.socket) -> AsyncIterator[
         await runner.cleanup()
 
 
-async def _serve(endpoint: Endpoint, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+async def _serve(endpoint: Endpoint, listener: StampedListener, on_ready: Callable[[], None]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

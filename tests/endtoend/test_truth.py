@@ -63,7 +63,7 @@ def test_a_real_llama_cpp_server_gives_a_complete_run_folder(tmp_path: Path, lla
     out = tmp_path / "out"
     ended = trueyield(
         "run", "quick", "--endpoint", llamacpp_url, "--model", "tiny", "--users", 4, "--run-time", "6s",
-        "--max-tokens", 64, "--out", out,
+        "--max-tokens", 64, "--extra-body", '{"ignore_eos": true}', "--out", out,
     )  # fmt: skip
     assert ended.code == 0, ended.err
     folder = only_run(out)

@@ -22,12 +22,18 @@ from harness.load.calls import Call, Finished, Live
 from harness.load.client import Client
 from harness.load.dialects import resolve_target
 from harness.load.engine import Engine
+from harness.load.pool import PROBATION_NS
 from harness.records import decode_offsets
+
+#: A connection is used again only after one has been idle for longer than the pool's probation.
+PAST_PROBATION_S = 3 * PROBATION_NS / 1e9
 
 
 def test_stamps_agree_with_the_server(client: Client, serve: Serve) -> None:
     server = serve()
-    records = [record_of(client.call(call_for(server, number))) for number in range(3)]
+    records = [record_of(client.call(call_for(server, number))) for number in range(1)]
+    time.sleep(PAST_PROBATION_S)
+    records += [record_of(client.call(call_for(server, number))) for number in range(1, 3)]
     for record, visit in zip(records, server.visits, strict=True):
         assert (record.outcome, record.status, record.deltas, record.output_tokens) == ("ok", 200, 5, 5)
         assert record.first_answer_ns is not None and record.sent_last_ns is not None
@@ -240,9 +246,21 @@ def test_reset_on_a_reused_connection_is_cut_and_never_resent(client: Client, se
 
     server = serve(second_time_reset)
     assert record_of(client.call(call_for(server))).outcome == "ok"
+    time.sleep(PAST_PROBATION_S)
     record = record_of(client.call(call_for(server)))
     assert (record.outcome, record.connection, record.status) == ("cut", "reused", None)
     assert len(server.visits) == 2
+
+
+def test_a_server_that_promises_keep_alive_and_closes_is_never_met_closing(client: Client, serve: Serve) -> None:
+    def answer_and_close(visit: Visit) -> None:
+        answer(visit, 1)  # keep-alive, says its head
+        time.sleep(0.002)
+        visit.sock.shutdown(socket.SHUT_RDWR)
+
+    server = serve(answer_and_close)
+    records = [record_of(client.call(call_for(server, number))) for number in range(20)]
+    assert [(r.outcome, r.connection) for r in records] == [("ok", "fresh")] * 20
 
 
 def test_live_counts(engine: Engine, serve: Serve) -> None:
@@ -416,7 +434,9 @@ def test_tls(client: Client, serve: Serve, certificates: Path) -> None:
     server = serve(context=context)
     call = call_for(server)
     trusted = resolve_target(make_plan(server.url, ca_file=str(certificates / "ca.pem")).endpoint)
-    records = [record_of(client.call(Call(call.identity, trusted, call.payload))) for _ in range(3)]
+    records = [record_of(client.call(Call(call.identity, trusted, call.payload)))]
+    time.sleep(PAST_PROBATION_S)
+    records += [record_of(client.call(Call(call.identity, trusted, call.payload))) for _ in range(2)]
     assert [(r.outcome, r.connection, r.deltas) for r in records] == [
         ("ok", "fresh", 5), ("ok", "reused", 5), ("ok", "reused", 5)
     ]  # fmt: skip

@@ -3,7 +3,8 @@
 import asyncio
 import time
 
-from harness.simulator.arrivals import Arrivals, Door, WakingSelector
+from harness.simulator.arrivals import Arrivals, Door, ExactSelector
+from harness.simulator.server import Address, listen
 
 
 class Inner(asyncio.Protocol):
@@ -32,12 +33,13 @@ class Inner(asyncio.Protocol):
 
 
 def test_the_door_stamps_data_and_lets_everything_through():
-    times = iter([100, 250])
-    arrivals, inner, transport = Arrivals(lambda: next(times)), Inner(), asyncio.Transport()
+    arrivals, inner, transport = Arrivals(), Inner(), asyncio.Transport()
     door = Door(inner, arrivals)
     door.connection_made(transport)
+    arrivals.read_ns = 100
     door.data_received(b"a")
     assert arrivals.last(transport) == 100
+    arrivals.read_ns = 250
     door.data_received(b"b")
     assert arrivals.last(transport) == 250
     door.pause_writing()
@@ -54,9 +56,10 @@ def test_an_unknown_transport_has_arrived_now():
         assert before <= Arrivals().last(transport) <= time.monotonic_ns()
 
 
-def test_requests_that_wait_for_a_busy_loop_keep_the_time_of_their_waking():
-    selector = WakingSelector()
-    arrivals = Arrivals(lambda: selector.woke_ns)
+def test_requests_that_wait_for_a_busy_loop_keep_the_kernels_stamp():
+    arrivals = Arrivals()
+    listener = listen(Address(host="127.0.0.1", port=0))
+    listener.arrivals = arrivals
 
     class Slow(Inner):
         def data_received(self, data):
@@ -72,14 +75,17 @@ def test_requests_that_wait_for_a_busy_loop_keep_the_time_of_their_waking():
             doors.append(Door(Slow(), arrivals))
             return doors[-1]
 
-        server = await loop.create_server(door, "127.0.0.1", 0)
+        server = await loop.create_server(door, sock=listener)
         port = server.sockets[0].getsockname()[1]
         writers = [(await asyncio.open_connection("127.0.0.1", port))[1] for _ in range(3)]
         while len(doors) < 3:
             await asyncio.sleep(0)
         for writer in writers:
+            writer.write(b"warm")  # the kernel switches stamping on lazily
+        await asyncio.sleep(0.2)
+        for writer in writers:
             writer.write(b"x")
-        while not all(door._inner.calls[-1][0] == "data" for door in doors):
+        while not all(door._inner.calls[-1] == ("data", b"x") for door in doors):
             await asyncio.sleep(0)
         stamps = [arrivals.last(door._transport) for door in doors]
         for writer in writers:
@@ -89,7 +95,7 @@ def test_requests_that_wait_for_a_busy_loop_keep_the_time_of_their_waking():
         await server.wait_closed()
         assert max(stamps) - min(stamps) < 15_000_000, "not one after the other"
 
-    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(ExactSelector())) as runner:
         runner.run(main())
 
 
@@ -106,6 +112,6 @@ def test_timers_fire_within_their_millisecond():
             await fired
             late.append(loop.time() - due)
 
-    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(WakingSelector())) as runner:
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(ExactSelector())) as runner:
         runner.run(main())
     assert min(late) < 0.0005
