@@ -20,7 +20,14 @@ MAY_IMPORT = {
     "harness.load": ("harness.errors", "harness.providers", "harness.records", "harness.__version__", "harness"),
     "harness.measure": (*SHARED, "harness.load.prompts", "harness.load.families", "harness.load.scenarios"),
     "harness.price": (*SHARED, "harness.measure", "harness.load.scenarios"),
-    "harness.report": (*SHARED, "harness", "harness.load.scenarios", "harness.load.figures", "harness.measure", "harness.price"),
+    "harness.report": (
+        *SHARED,
+        "harness",
+        "harness.load.scenarios",
+        "harness.load.figures",
+        "harness.measure",
+        "harness.price",
+    ),
     "harness.simulator": ("harness.errors", "harness.providers", "harness.records", "harness.theory", "harness.config"),
     "harness.cli": ("harness",),
     "harness.__main__": ("harness.cli",),
@@ -42,7 +49,14 @@ ONLY_IN = {
     "scipy": ("harness.measure", "harness.price", "harness.report"),
     "pyarrow": ("harness.measure",),
 }
-CLOCK_READERS = ("harness.load.clock", "harness.load.engine", "harness.load.reader", "harness.load.stamps", "harness.simulator", "loadtests")
+CLOCK_READERS = (
+    "harness.load.clock",
+    "harness.load.engine",
+    "harness.load.reader",
+    "harness.load.stamps",
+    "harness.simulator",
+    "loadtests",
+)
 CLOCKS = {"time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"}
 
 

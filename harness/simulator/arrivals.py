@@ -1,4 +1,4 @@
-"""When requests arrive: sockets that keep the kernel's stamp of what they read, and a door before aiohttp that notes it.
+"""When requests arrive: sockets that keep the kernel's stamp of what they read, a door before aiohttp that notes it.
 
 A request that waits behind others in a busy event loop has arrived all the same: its stamp is the kernel's, taken
 when its bytes came in, not when its handler's turn came.
