@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo check test test-system soak clean
+.PHONY: setup demo check test test-system soak bench clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -36,6 +36,9 @@ test-system: setup  ## Chromium, Prometheus, network namespaces (Debian parts; s
 
 soak: setup  ## long fuzzing, repeats, restarts, big runs
 	$(BIN)/python -m pytest -m soak
+
+bench: setup  ## CPU and errors of our client against the paced truth server (needs gcc)
+	$(BIN)/python -m benchmarks.bench
 
 clean:  ## remove .venv and caches, keep results
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

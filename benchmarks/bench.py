@@ -12,11 +12,20 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-
 from benchmarks.errors import read_truth, split_by_connection, spread, stamp_errors
 from benchmarks.truth import Load, TruthServer
 
 ROOT = Path(__file__).parent.parent
+COLUMNS = (
+    "load",
+    "CPU us/delta (engine + Locust)",
+    "CPU ms/request",
+    "TTFT error ms, mean / p99",
+    "ITL error ms, mean / p99",
+    "cold TTFT error",
+    "RSS MB",
+    "truth late us, p99",
+)
 TICKS_PER_S = 100  # USER_HZ of /proc/<pid>/stat on Linux
 ENGINE = "harness.load.reader_process"
 ROWS = (
@@ -44,9 +53,8 @@ def main() -> None:
     )
     chosen = parser.parse_args()
     wanted = {int(streams) for streams in chosen.rows.split(",")}
-    print("| load | CPU us/delta (engine + Locust) | CPU ms/request | TTFT error ms, mean / p99 | ITL error ms, mean / p99 |"
-          " cold TTFT | RSS MB | truth late us, p99 |")  # fmt: skip
-    print("|---|---|---|---|---|---|---|---|")
+    print("| " + " | ".join(COLUMNS) + " |")
+    print("|---" * len(COLUMNS) + "|")
     for load in ROWS:
         if load.streams in wanted:
             print(row(load, blocked=chosen.blocked), flush=True)
@@ -62,7 +70,7 @@ def row(load: Load, *, blocked: bool = False) -> str:
     per_delta = (engine + locust) * 1e6 / deltas
     return (
         f"| {load.streams} @{load.interval_ms:g} ms, {load.phase} | {per_delta:.1f} "
-        f"({engine * 1e6 / deltas:.1f} + {locust * 1e6 / deltas:.1f}) | {(engine + locust) * 1e3 / load.streams / load.rounds:.2f} "
+        f"({engine * 1e6 / deltas:.1f} + {locust * 1e6 / deltas:.1f}) | {per_delta * load.deltas / 1e3:.2f} "
         f"| {warmed['ttft']} | {warmed['itl']} | {warmed['cold']} | {usage.rss_mb:.0f} | {server['late_us']['p99']} |"
     )
 

@@ -183,7 +183,7 @@ def _spent_usd(folder: Path, otherwise: float) -> float:
         return 0.0
     try:
         bill = read_economics(folder).test_bill
-    except (OSError, msgspec.MsgspecError):
+    except InputError:
         return otherwise
     return (bill.usd_known or 0.0) + (bill.usd_unknown_max or 0.0)
 
