@@ -112,7 +112,8 @@ def cost_over_load(levels: Sequence[Level]) -> Chart | None:
         return None
     trace = {
         "type": "scatter", "mode": "lines+markers+text", "x": [users for users, _ in rows],
-        "y": [round4(usd) for _, usd in rows], "text": [q.usd(usd) for _, usd in rows], "textposition": "top center",
+        "y": [round4(usd) for _, usd in rows], "text": [q.usd(usd) for _, usd in rows],
+        "textposition": ["top right", *["top center"] * (len(rows) - 1)],
         "cliponaxis": False, "marker": {"size": 9, "color": "@measured"}, "line": {"color": "@measured", "width": 2},
         "hoverinfo": "x+text", "showlegend": False,
     }  # fmt: skip

@@ -17,6 +17,8 @@
   };
   const axis = (own) => ({ gridcolor: colour("grid"), linecolor: colour("line"), zerolinecolor: colour("line"),
     automargin: true, fixedrange: true, ...own, title: { standoff: 8, ...(own || {}).title } });
+  let printing = false; // a page of paper is narrower than the window, and nothing measures it before it is printed
+  const wide = (node) => (printing ? { width: node.closest(".pair") ? 330 : 690 } : {});
   const layout = (figure) => ({
     margin: { l: 8, r: 16, t: figure.data.length > 1 ? 30 : 16, b: 8 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", dragmode: false,
     font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: colour("ink") },
@@ -28,12 +30,13 @@
       const figure = figures[node.dataset.chart];
       if (!figure) continue;
       const painted = paint(figure);
-      window.Plotly.react(node, painted.data, layout(painted), { displayModeBar: false, responsive: true });
+      node.style.height = painted.layout.height + "px";
+      window.Plotly.react(node, painted.data, { ...layout(painted), ...wide(node) }, { displayModeBar: false, responsive: true });
     }
     document.documentElement.dataset.charts = "drawn";
   };
   draw();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-  addEventListener("beforeprint", draw);
-  addEventListener("afterprint", draw);
+  addEventListener("beforeprint", () => { printing = true; draw(); });
+  addEventListener("afterprint", () => { printing = false; draw(); });
 })();

@@ -105,7 +105,7 @@ def money(screen: FirstScreen, quoted: str = "") -> list[Line]:
         lines += _wrapped(unknown, price.note) if price.usd is None else _price_lines(price, bold=index == 0)
         lines += [one(quoted, indent=3)] if quoted and index == 0 else []
     for index, price in enumerate(screen.elsewhere[:3]):
-        lines += _price_lines(price, spare=1 + 2 * index)
+        lines += _price_lines(price, spare=1 + 3 * index)
     return [*lines, *_yield(screen)]
 
 
@@ -169,14 +169,14 @@ def _spare(row: Row) -> int:
 def _measured(row: Row, cells: Sequence[str], widths: Sequence[int]) -> Text:
     line = _cells(cells, widths)
     begin = sum(widths[:3])
-    line.stylize("dim" if row.help in ("limited_by", "batch") else "bold", begin, begin + widths[3])
+    line.stylize("default" if row.help == "batch" else "bold", begin, begin + widths[3])
     return line
 
 
 def _cells(cells: Sequence[str], widths: Sequence[int]) -> Text:
     name, *values = cells
     shown = (right(cut(cell, width - 1), width) for cell, width in zip(values, widths[1:], strict=True))
-    return Text(left(name, widths[0]) + "".join(shown))
+    return Text((left(name, widths[0]) + "".join(shown)).rstrip())
 
 
 def _waterfall(screen: FirstScreen) -> list[Line]:
