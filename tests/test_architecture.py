@@ -49,14 +49,7 @@ ONLY_IN = {
     "scipy": ("harness.measure", "harness.price", "harness.report"),
     "pyarrow": ("harness.measure",),
 }
-CLOCK_READERS = (
-    "harness.load.clock",
-    "harness.load.engine",
-    "harness.load.reader",
-    "harness.load.stamps",
-    "harness.simulator",
-    "loadtests",
-)
+CLOCK_READERS = ("harness.load.clock", "harness.load.engine", "harness.simulator", "loadtests")
 CLOCKS = {"time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"}
 
 

@@ -22,7 +22,7 @@ from harness.load.calls import Call, Finished, Live
 from harness.load.client import Client
 from harness.load.dialects import resolve_target
 from harness.load.engine import Engine
-from harness.load.pool import PROBATION_NS
+from harness.load.engine.pool import PROBATION_NS
 from harness.records import decode_offsets
 
 #: A connection is used again only after one has been idle for longer than the pool's probation.

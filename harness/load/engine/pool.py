@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from harness.load.calls import Target
-from harness.load.connection import Connection
+from harness.load.engine.connection import Connection
 
 #: Below the 5 s after which uvicorn and others close: a request must not meet a closing server.
 IDLE_NS = 4_000_000_000

@@ -7,11 +7,11 @@ from collections import deque
 from typing import TYPE_CHECKING, Literal
 
 from harness.load.calls import Target
-from harness.load.stamps import ArrivalClock, now_ns
-from harness.load.tls import Tls, context_for
+from harness.load.engine.stamps import ArrivalClock, now_ns
+from harness.load.engine.tls import Tls, context_for
 
 if TYPE_CHECKING:
-    from harness.load.exchange import Exchange
+    from harness.load.engine.exchange import Exchange
 
 State = Literal["connecting", "handshaking", "open", "closed"]
 

@@ -1,6 +1,6 @@
 """Payload bytes of an event stream -> the data of each complete event, by the WHATWG rules for server-sent events."""
 
-from harness.load.head import ProtocolError
+from harness.load.stream.head import ProtocolError
 
 MAX_EVENT_BYTES = 1024 * 1024
 

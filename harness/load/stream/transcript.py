@@ -6,9 +6,9 @@ A delta is one event with non-empty reasoning, answer or tool-call text; role-on
 from array import array
 from typing import Any
 
-from harness.load.chunk import Chunk, Delta, Facts, decode_any, decode_chunk, decode_facts, error_text, present
-from harness.load.thought import Thought
-from harness.load.usage import Heard, Usage, completion_tokens, read_usage
+from harness.load.stream.chunk import Chunk, Delta, Facts, decode_any, decode_chunk, decode_facts, error_text, present
+from harness.load.stream.thought import Thought
+from harness.load.stream.usage import Heard, Usage, completion_tokens, read_usage
 
 MAX_TEXT_CHARS = 1024 * 1024
 

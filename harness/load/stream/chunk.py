@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from harness.load.head import ProtocolError
+from harness.load.stream.head import ProtocolError
 
 _NULL = b"null"
 

@@ -18,8 +18,8 @@ import msgspec
 import harness
 from harness.errors import Outcome, TrueyieldError
 from harness.load.calls import Call, CancelReason, Finished, Identity, Live
-from harness.load.channel import Cancellation, Channel, Hello, Kind, Submission
 from harness.load.clock import now_ns
+from harness.load.engine.channel import Cancellation, Channel, Hello, Kind, Submission
 from harness.records import StreamRecord, encode_record
 
 _START_S = 20.0
@@ -177,7 +177,7 @@ def _spawn(fd: int) -> int:
         name: value for name, value in os.environ.items() if name in _NAMES_KEPT or name.startswith(_PREFIXES_KEPT)
     }
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    arguments = [sys.executable, "-P", "-m", "harness.load.reader_process", *_if_main_thread()]
+    arguments = [sys.executable, "-P", "-m", "harness.load.engine.reader_process", *_if_main_thread()]
     actions = [(os.POSIX_SPAWN_DUP2, fd, 0), (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
     return os.posix_spawn(sys.executable, arguments, environment, file_actions=actions, setsigmask=_SIGNALS_HELD)
 

@@ -9,15 +9,15 @@ from collections import deque
 from typing import Literal
 
 from harness.errors import Outcome
-from harness.load.body import Body, Inflater, body_for, inflater_for
 from harness.load.calls import Call
-from harness.load.closing import Closed, Timeline, make_record
-from harness.load.head import HeadReader, ProtocolError, ResponseHead
-from harness.load.lag import Lag
-from harness.load.scrub import scrub, secrets_in
-from harness.load.sse import EventSplitter
-from harness.load.transcript import Transcript
-from harness.load.verdict import CloseReason, Ending, decide
+from harness.load.stream.body import Body, Inflater, body_for, inflater_for
+from harness.load.stream.closing import Closed, Timeline, make_record
+from harness.load.stream.head import HeadReader, ProtocolError, ResponseHead
+from harness.load.stream.lag import Lag
+from harness.load.stream.scrub import scrub, secrets_in
+from harness.load.stream.sse import EventSplitter
+from harness.load.stream.transcript import Transcript
+from harness.load.stream.verdict import CloseReason, Ending, decide
 from harness.records import StreamRecord
 
 MAX_PENDING_BYTES = 256 * 1024

@@ -8,7 +8,7 @@ import re
 import zlib
 from typing import Protocol
 
-from harness.load.head import ProtocolError, ResponseHead
+from harness.load.stream.head import ProtocolError, ResponseHead
 
 _SIZE_LINE = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\Z")
 _MAX_SIZE_LINE = 4096

@@ -1,4 +1,4 @@
-"""`python -m harness.load.reader_process`, its channel on descriptor 0: the engine process, set up and run."""
+"""`python -m harness.load.engine.reader_process`, its channel on descriptor 0: the engine process, set up and run."""
 
 import contextlib
 import ctypes
@@ -8,8 +8,8 @@ import resource
 import signal
 import sys
 
-from harness.load.reader import Reader
-from harness.load.stamps import ArrivalClock
+from harness.load.engine.reader import Reader
+from harness.load.engine.stamps import ArrivalClock
 
 _PR_SET_PDEATHSIG = 1
 _NICE = -10

@@ -1,4 +1,4 @@
-"""Bench: one load-making process. Takes a Plan, makes calls for its users, spools every record, ships it in batches."""
+"""Station: one load-making process. Takes a Plan, makes its users' calls, spools every record, ships it in batches."""
 
 import logging
 import os
@@ -53,7 +53,7 @@ class Refused(Exception):
     """The budget does not allow one more call."""
 
 
-class Bench:
+class Station:
     """`send` takes batches to the desk: by message from a worker, by function call in a single process."""
 
     def __init__(self, worker: str, index: int, send: Callable[[Batch], None], trouble: Callable[[str], None]) -> None:

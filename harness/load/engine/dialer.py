@@ -5,10 +5,10 @@ import ssl
 from collections import deque
 from typing import Protocol
 
-from harness.load.connection import Connection
-from harness.load.exchange import Exchange
-from harness.load.stamps import READ_BYTES, ArrivalClock, now_ns
-from harness.load.verdict import CloseReason
+from harness.load.engine.connection import Connection
+from harness.load.engine.exchange import Exchange
+from harness.load.engine.stamps import READ_BYTES, ArrivalClock, now_ns
+from harness.load.stream.verdict import CloseReason
 
 _MOST_CONNECTING = 128
 _HANDSHAKES_NS = 2_000_000

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.load.chunk import decode_any
+from harness.load.stream.chunk import decode_any
 
 CHARS_PER_TOKEN = 4
 LONGEST_SINGLE_TOKEN_DELTA_CHARS = 6

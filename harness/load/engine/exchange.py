@@ -1,9 +1,9 @@
 """One call on its way through the engine: ticket, stream, connection, and the deadline that is due next."""
 
 from harness.load.calls import Call, Finished
-from harness.load.connection import Connection
+from harness.load.engine.connection import Connection
 from harness.load.stream import Stream
-from harness.load.verdict import CloseReason
+from harness.load.stream.verdict import CloseReason
 from harness.records import encode_record
 
 _SECOND = 1_000_000_000

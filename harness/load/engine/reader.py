@@ -16,13 +16,13 @@ from itertools import count
 import msgspec
 
 from harness.load.calls import Live
-from harness.load.channel import Cancellation, Channel, Hello, Kind, Submission
-from harness.load.connection import Connection
-from harness.load.dialer import Dialer
-from harness.load.exchange import Exchange
-from harness.load.pool import Pool
-from harness.load.stamps import ANCILLARY_BYTES, READ_BYTES, ArrivalClock, now_ns
-from harness.load.verdict import CloseReason
+from harness.load.engine.channel import Cancellation, Channel, Hello, Kind, Submission
+from harness.load.engine.connection import Connection
+from harness.load.engine.dialer import Dialer
+from harness.load.engine.exchange import Exchange
+from harness.load.engine.pool import Pool
+from harness.load.engine.stamps import ANCILLARY_BYTES, READ_BYTES, ArrivalClock, now_ns
+from harness.load.stream.verdict import CloseReason
 
 _SECOND = 1_000_000_000
 TICK_NS = 2_000_000
