@@ -8,9 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "loadtests"))
 
-from locust_processes import Simulator, simulate
-
-KEY = "sk-canary-5f1d0c7e9ab34462"
+from locust_processes import KEY, Simulator, simulate
 
 
 @pytest.fixture(scope="session")

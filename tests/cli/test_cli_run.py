@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import KEY
 from locust_processes import (
+    KEY,
     MODEL,
     ROOT,
     Folder,

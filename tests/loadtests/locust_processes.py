@@ -18,6 +18,8 @@ from harness.records import Manifest, StreamRecord, read_manifest, read_records
 ROOT = Path(__file__).parents[2]
 LOCUSTFILE = ROOT / "loadtests" / "locustfile.py"
 MODEL = "fast-8b"
+#: If this is ever found in something written, a key leaked.
+KEY = "sk-canary-5f1d0c7e9ab34462"
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def environment(**extra: str) -> dict[str, str]:
     return {**clean, "PYTHONPATH": path, **extra}
 
 
-def wait_for(condition: Any, limit_s: float = 20.0) -> Any:
+def wait_for(condition: Any, limit_s: float = 40.0) -> Any:
     deadline = time.monotonic() + limit_s
     while not (value := condition()):
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -28,6 +28,7 @@ def record(number: int, outcome: Outcome = Outcome.OK, tokens: int | None = 100)
         scenario="s",
         stage="measure",
         started_ns=number * S,
+        sent_first_ns=number * S,
         sent_last_ns=number * S,
         first_reasoning_ns=number * S + S // 4,
         first_answer_ns=number * S + S // 2,
