@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo check test test-system soak clean
+.PHONY: setup demo check test test-system soak bench clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -29,13 +29,17 @@ check: setup  ## ruff and mypy
 	$(BIN)/mypy
 
 test: setup  ## the Python tests and a real llama.cpp server
-	$(BIN)/python -m pytest -m "not system and not soak" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "not system and not soak and not timing" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m timing
 
 test-system: setup  ## Chromium, Prometheus, network namespaces (Debian parts; see .ci/run)
 	$(BIN)/python -m pytest -m system
 
 soak: setup  ## long fuzzing, repeats, restarts, big runs
 	$(BIN)/python -m pytest -m soak
+
+bench: setup  ## CPU and errors of our client against the paced truth server (needs gcc)
+	$(BIN)/python -m benchmarks.bench
 
 clean:  ## remove .venv and caches, keep results
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -17,6 +17,7 @@ from harness.errors import ExitCode, InputError, Mistake
 from harness.load.clock import wall_ns
 from harness.load.orders import Order
 from harness.load.places import child_environment
+from harness.price.economics import read_economics
 from harness.records import read_manifest
 
 SWEEP_SCHEMA = 1
@@ -74,17 +75,15 @@ def command(scenario: str | None, users: tuple[int, ...], resume: Path | None, d
         click.echo(f"sweep of {', '.join(map(str, users))} users; the highest level:\n")
         forecast(plan).show()
         return ExitCode.PASSED
-    if len(users) > 1 and order.max_usd is not None:
-        click.echo(f"note: --max-usd holds for each of the {len(users)} levels", err=True)
     allow_spending(order, setting, forecast(plan))
     folder = resume or _new_folder(setting.out, plan.scenario.name)
     levels = [_Level(users=count, run=f"users-{count:04}") for count in users]
     _write(folder, SweepFile(sweep_id=folder.name, scenario=order.scenario, endpoint=order.endpoint, levels=levels))
-    return _sweep(folder, levels, _child_flags(order, setting))
+    return _sweep(folder, levels, _child_flags(order, setting), order.max_usd)
 
 
-def _sweep(folder: Path, levels: list[_Level], flags: list[str]) -> int:
-    worst = ExitCode.PASSED
+def _sweep(folder: Path, levels: list[_Level], flags: list[str], max_usd: float | None) -> int:
+    worst, spent_usd = ExitCode.PASSED, 0.0
     child = _Child()
     for level in levels:
         if _is_finished(folder / level.run):
@@ -93,7 +92,14 @@ def _sweep(folder: Path, levels: list[_Level], flags: list[str]) -> int:
         click.echo(f"{level.run}: {level.users} users", err=True)
         _put_aside(folder / level.run)
         place = [f"--users={level.users}", f"--out={folder}", f"--run-id={level.run}"]
+        if max_usd is not None:  # one cap for the whole command
+            left = max_usd - spent_usd
+            if left <= 0:
+                click.echo(f"{level.run}: not run, the cap of ${max_usd:g} is spent", err=True)
+                break
+            place.append(f"--max-usd={left!r}")
         code = child.run(["run", *flags, *place], quiet=True)
+        spent_usd += _spent_usd(folder / level.run, max_usd or 0.0)
         worst = max(worst, code, key=_SEVERITY.index)
         if code in (ExitCode.BAD_INPUT, ExitCode.BUG) or child.stopped:
             break
@@ -139,7 +145,6 @@ def _child_flags(order: Order, setting: Setting) -> list[str]:
         ("--max-tokens", order.max_tokens),
         ("--temperature", order.temperature),
         ("--extra-body", order.extra_body or None),
-        ("--max-usd", order.max_usd),
         ("--max-requests", order.max_requests),
         ("--metrics-port", setting.metrics_port),
         ("--seed", order.seed),
@@ -170,6 +175,17 @@ def _is_finished(folder: Path) -> bool:
         return read_manifest(folder).finished and (folder / "run.json").exists()
     except (OSError, msgspec.MsgspecError):
         return False
+
+
+def _spent_usd(folder: Path, otherwise: float) -> float:
+    """At most what a level has cost, unknown usage at its worst case; `otherwise` where nobody can tell any more."""
+    if not folder.exists():
+        return 0.0
+    try:
+        bill = read_economics(folder).test_bill
+    except InputError:
+        return otherwise
+    return (bill.usd_known or 0.0) + (bill.usd_unknown_max or 0.0)
 
 
 def _put_aside(folder: Path) -> None:

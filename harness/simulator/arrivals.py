@@ -54,12 +54,15 @@ class StampedListener(socket.socket):
 
     arrivals: Arrivals
 
+    def stamp(self) -> None:
+        """Switch stamping on, for this socket and those it accepts. The kernel takes some milliseconds to begin."""
+        self.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+
     def accept(self) -> tuple[socket.socket, Any]:
         """The next connection."""
         plain, address = super().accept()
         connection = _StampedConnection(fileno=plain.detach())
         connection.arrivals = self.arrivals
-        connection.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         return connection, address
 
 

@@ -16,6 +16,7 @@ from harness.errors import InputError, Mistake
 from harness.simulator.arrivals import Door, ExactSelector, StampedListener
 from harness.simulator.endpoint import Endpoint
 
+_NICE = -10
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -37,6 +38,7 @@ def listen(address: Address) -> StampedListener:
     except OSError as error:
         found = f"{address.host}:{address.port} ({error.strerror or error})"
         raise InputError([Mistake("--host/--port", "", found, "an address of this machine and a free port")]) from None
+    listener.stamp()
     listener.listen(4096)
     listener.setblocking(False)
     return listener
@@ -44,6 +46,8 @@ def listen(address: Address) -> StampedListener:
 
 def serve(endpoint: Endpoint, listener: StampedListener, on_ready: Callable[[], None]) -> None:
     """Serve until a signal; requests still open are ended as aborted."""
+    with contextlib.suppress(PermissionError):  # where we may: its truth must not wait for others
+        os.setpriority(os.PRIO_PROCESS, 0, _NICE)
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(ExactSelector())) as runner:
         runner.run(_serve(endpoint, listener, on_ready))
 

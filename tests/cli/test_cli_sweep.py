@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from locust_processes import environment, trueyield
 
 from harness.cli import sweep
+from harness.errors import ExitCode
 from harness.records import read_manifest
 
 
@@ -52,3 +53,26 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "worst case" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_cap_for_all_levels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    caps = []
+
+    def run(self: object, arguments: list[str], *, quiet: bool = False) -> ExitCode:
+        flags = dict(word.partition("=")[::2] for word in arguments if word.startswith("--"))
+        if arguments[0] == "run":
+            caps.append(float(flags["--max-usd"]))
+            (tmp_path / flags["--run-id"]).mkdir()
+        return ExitCode.PASSED
+
+    costs = iter([0.4, 0.7])
+    monkeypatch.setattr(sweep._Child, "run", run)
+    monkeypatch.setattr(sweep, "_spent_usd", lambda folder, otherwise: next(costs))
+    levels = [sweep._Level(users=count, run=f"users-{count}") for count in (1, 2, 3)]
+    sweep._sweep(tmp_path, levels, ["quick"], 1.0)
+    assert caps == [1.0, pytest.approx(0.6)], "the third level is not run: the cap is spent"
+
+
+def test_a_level_that_nobody_can_price_has_spent_its_cap(tmp_path: Path) -> None:
+    assert sweep._spent_usd(tmp_path / "never-run", 1.0) == 0.0
+    assert sweep._spent_usd(tmp_path, 1.0) == 1.0

@@ -8,7 +8,7 @@ import pytest
 from harness.records import read_records
 from tests.endtoend.command import load, only_run, simulator, trueyield
 
-pytestmark = pytest.mark.xdist_group("timing")
+pytestmark = pytest.mark.timing
 
 
 def test_every_answered_request_has_its_record_and_its_true_times(tmp_path: Path) -> None:

@@ -1,0 +1,153 @@
+"""`make bench`: our client through Locust, records written, against the paced truth server; one core each.
+
+CPU is that of the whole client tree (Locust and its engine), net of the same run with four requests. Errors are
+of warmed connections; cold ones are a row of their own.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.errors import read_truth, split_by_connection, spread, stamp_errors
+from benchmarks.truth import Load, TruthServer
+
+ROOT = Path(__file__).parent.parent
+COLUMNS = (
+    "load",
+    "CPU us/delta (engine + Locust)",
+    "CPU ms/request",
+    "TTFT error ms, mean / p99",
+    "ITL error ms, mean / p99",
+    "cold TTFT error",
+    "RSS MB",
+    "truth late us, p99",
+)
+TICKS_PER_S = 100  # USER_HZ of /proc/<pid>/stat on Linux
+ENGINE = "harness.load.reader_process"
+ROWS = (
+    Load(streams=64, interval_ms=20, rounds=4),
+    Load(streams=256, interval_ms=20, rounds=4),
+    Load(streams=1000, interval_ms=50, rounds=3),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """CPU seconds and peak memory of the client tree."""
+
+    locust_s: float
+    engine_s: float
+    rss_mb: float
+
+
+def main() -> None:
+    """Run the rows and print the table as Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", default="64,256,1000", help="streams of the rows to run")
+    parser.add_argument(
+        "--blocked", action="store_true", help="block Locust's hub 50 ms in every 150 (64 streams only)"
+    )
+    chosen = parser.parse_args()
+    wanted = {int(streams) for streams in chosen.rows.split(",")}
+    print("| " + " | ".join(COLUMNS) + " |")
+    print("|---" * len(COLUMNS) + "|")
+    for load in ROWS:
+        if load.streams in wanted:
+            print(row(load, blocked=chosen.blocked), flush=True)
+
+
+def row(load: Load, *, blocked: bool = False) -> str:
+    """One line of the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        idle, _, _ = measure(Load(streams=4, interval_ms=1, deltas=2, rounds=1), Path(folder) / "idle", blocked)
+        usage, warmed, server = measure(load, Path(folder) / "load", blocked)
+    deltas = load.streams * load.rounds * load.deltas
+    engine, locust = usage.engine_s - idle.engine_s, usage.locust_s - idle.locust_s
+    per_delta = (engine + locust) * 1e6 / deltas
+    return (
+        f"| {load.streams} @{load.interval_ms:g} ms, {load.phase} | {per_delta:.1f} "
+        f"({engine * 1e6 / deltas:.1f} + {locust * 1e6 / deltas:.1f}) | {per_delta * load.deltas / 1e3:.2f} "
+        f"| {warmed['ttft']} | {warmed['itl']} | {warmed['cold']} | {usage.rss_mb:.0f} | {server['late_us']['p99']} |"
+    )
+
+
+def measure(load: Load, folder: Path, blocked: bool) -> tuple[Usage, dict[str, str], dict[str, dict[str, float]]]:
+    """One run of Locust against one truth server."""
+    folder.mkdir()
+    with TruthServer(load, folder / "truth.jsonl") as server:
+        usage = run_locust(load, f"http://127.0.0.1:{server.port}/v1", folder, blocked)
+    (run,) = [path for path in (folder / "out").iterdir() if path.is_dir() and not path.is_symlink()]
+    truths = read_truth(folder / "truth.jsonl")
+    warmed, cold = split_by_connection(run)
+    ttft, itl = stamp_errors(warmed, truths)
+    cold_ttft, _ = stamp_errors(cold, truths)
+    errors = {"ttft": spread(ttft), "itl": spread(itl), "cold": spread(cold_ttft)}
+    finished = len(warmed) + len(cold)
+    if finished != load.streams * load.rounds and load.streams > 4:
+        print(f"  {finished} of {load.streams * load.rounds} requests recorded", file=sys.stderr)
+    return usage, errors, server.summary  # type: ignore[return-value]
+
+
+def run_locust(load: Load, url: str, folder: Path, blocked: bool) -> Usage:
+    """Locust on core 1 with as many users as streams, all started at once."""
+    file = "benchmarks/blocked_locustfile.py" if blocked else "loadtests/locustfile.py"
+    scenario = folder / "bench.yaml"
+    scenario.write_text(
+        "description: benchmark\nworkload: {families: [arithmetic], max_tokens: 100000}\n"
+        f"users: {load.streams}\nrun_time_s: 300\nwarm_up_s: 0\n"
+    )
+    command = ["taskset", "-c", "1", sys.executable, "-m", "locust", "-f", file, "--headless", "--only-summary"]
+    command += ["-u", str(load.streams), "-r", str(load.streams), "-t", "300s", "--endpoint", url, "--model", "truth"]
+    command += ["--scenario", str(scenario), "--out", str(folder / "out")]
+    command += ["--max-requests", str(load.streams * load.rounds)]
+    with (folder / "locust.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+    return watch(process)
+
+
+def watch(process: "subprocess.Popen[bytes]") -> Usage:
+    """Sample Locust and its engine until the end; the report's child process is not counted."""
+    cpu: dict[str, dict[int, float]] = {"locust": {}, "engine": {}}
+    rss: dict[int, float] = {}
+    while process.poll() is None:
+        for pid, name in _tree(process.pid).items():
+            try:
+                cpu[name][pid] = _cpu_s(pid)
+                rss[pid] = max(rss.get(pid, 0), _peak_mb(pid))
+            except (OSError, IndexError, StopIteration):
+                continue
+        time.sleep(0.05)
+    return Usage(sum(cpu["locust"].values()), sum(cpu["engine"].values()), sum(rss.values()))
+
+
+def _tree(root: int) -> dict[int, str]:
+    found = {root: "locust"}
+    try:
+        children = Path(f"/proc/{root}/task/{root}/children").read_text().split()
+    except OSError:
+        return found
+    for child in map(int, children):
+        try:
+            if ENGINE in Path(f"/proc/{child}/cmdline").read_text():
+                found[child] = "engine"
+        except OSError:
+            continue
+    return found
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+
+def _peak_mb(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+
+
+if __name__ == "__main__":
+    main()
