@@ -74,7 +74,7 @@ class Block:
 
 def _blocks() -> list[Block]:
     found = []
-    for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]:
+    for page in [ROOT / "README.md", ROOT / "results/README.md", *sorted(ROOT.glob("docs/**/*.md"))]:
         text = page.read_text()
         for block in re.finditer(r"^```console\n(.*?)^```", text, re.M | re.S):
             joined = block[1].replace("\\\n", " ")
