@@ -11,7 +11,8 @@ from tests.endtoend.command import load, only_run, simulator, trueyield
 pytestmark = pytest.mark.timing
 
 
-def test_every_answered_request_has_its_record_and_its_true_times(tmp_path: Path) -> None:
+@pytest.mark.parametrize("run_time", ["8s", pytest.param("30s", marks=pytest.mark.system)])
+def test_every_answered_request_has_its_record_and_its_true_times(tmp_path: Path, run_time: str) -> None:
     out = tmp_path / "out"
     with simulator(tmp_path, "--preset", "demo", "--model", "m") as server:
         ended = trueyield(
@@ -24,7 +25,7 @@ def test_every_answered_request_has_its_record_and_its_true_times(tmp_path: Path
             "--users",
             32,
             "--run-time",
-            "15s",
+            run_time,
             "--out",
             out,
         )
@@ -51,7 +52,7 @@ def test_every_answered_request_has_its_record_and_its_true_times(tmp_path: Path
         if record.first_reasoning_ns and record.sent_last_ns:
             seen = record.first_reasoning_ns - record.sent_last_ns
             errors_ms.append((seen - (truth["delta_ns"][0] - truth["arrived_ns"])) / 1e6)
-    assert completed > 100
+    assert completed > 60
     assert np.quantile(np.abs(errors_ms), 0.99) < 2.0
     run = load(folder, "run.json")
     assert run["valid"], run["invalid_reasons"]
@@ -62,7 +63,7 @@ def test_every_answered_request_has_its_record_and_its_true_times(tmp_path: Path
 def test_a_real_llama_cpp_server_gives_a_complete_run_folder(tmp_path: Path, llamacpp_url: str) -> None:
     out = tmp_path / "out"
     ended = trueyield(
-        "run", "quick", "--endpoint", llamacpp_url, "--model", "tiny", "--users", 4, "--run-time", "6s",
+        "run", "quick", "--endpoint", llamacpp_url, "--model", "tiny", "--users", 4, "--run-time", "4s",
         "--max-tokens", 64, "--extra-body", '{"ignore_eos": true}', "--out", out,
     )  # fmt: skip
     assert ended.code == 0, ended.err

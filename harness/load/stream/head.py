@@ -61,6 +61,7 @@ class HeadReader:
         """The head and the bytes behind it, or None while it is not whole."""
         search_from = max(0, len(self._bytes) - 3)
         self._bytes += data
+        _require_http(self._bytes)
         while (end := self._bytes.find(b"\r\n\r\n", search_from)) >= 0:
             self._limit(end)
             head = parse_head(bytes(self._bytes[:end]))
@@ -70,9 +71,9 @@ class HeadReader:
                 return head, rest
             self._skipped += end + 4
             self._bytes = bytearray(rest)
+            _require_http(self._bytes)
             search_from = 0
         self._limit(len(self._bytes))
-        _require_http(self._bytes)
         return None
 
     def _limit(self, size: int) -> None:

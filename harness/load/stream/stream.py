@@ -275,7 +275,7 @@ class Stream:
         whole = self.ended and self._error is None
         if reason == "eof" and self._head is not None and self._head.framing == "eof":
             whole, self.ended_ns = True, ended_ns
-        if whole:
+        if whole and not self._unreadable:
             self._finish()
         outcome = decide(self._ending(reason, whole))
         closed = Closed(
