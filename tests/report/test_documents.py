@@ -50,7 +50,7 @@ ALL = {"latency", "gaps", "speed", "throughput", "in_flight", "outcomes"}
         ("buyer", ALL | {"bill"}),
         ("owner", ALL | {"theory"}),
         ("undeclared", ALL),
-        ("invalid", ALL | {"waterfall", "theory", "bill"}),
+        ("invalid", ALL | {"theory", "bill"}),
         ("empty", set()),
     ],
 )
@@ -129,7 +129,7 @@ def test_a_chart_that_cannot_be_drawn_costs_only_itself(tmp_path, monkeypatch) -
     def broken(samples: object) -> None:
         raise ZeroDivisionError("no luck")
 
-    monkeypatch.setattr("harness.report.charts.gaps", broken)
+    monkeypatch.setattr("harness.report.charts.run_charts.gaps", broken)
     page = page_of(samples.seller(tmp_path))
     assert "gaps" not in page.figures() and "latency" in page.figures()
     assert "chart gaps could not be drawn: ZeroDivisionError: no luck" in page.words

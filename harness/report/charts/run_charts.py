@@ -3,40 +3,27 @@
 Colours are names with an @ in front ("@measured"); the page puts its own colours in, light or dark.
 """
 
-import html
 import math
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.price.results import Factor
 from harness.report import quantities as q
+from harness.report.charts.arrays import Arrays
+from harness.report.charts.drawing import Chart, Figure, figure, label, log_ticks, make_charts, round4, rounded
 from harness.report.contents import RunContents
-from harness.report.samples import Samples
 
 Floats = npt.NDArray[np.float64]
-Figure = dict[str, Any]
 
 _POINTS = 240  # of a curve
 _BINS = 120  # of time
 _BARS = 60  # of a histogram
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chart:
-    """A figure, its title, and the same in words for those who do not see it."""
-
-    key: str
-    title: str
-    text: str
-    figure: Figure
-
-
-def run_charts(contents: RunContents, samples: Samples | None) -> tuple[dict[str, Chart], tuple[str, ...]]:
+def run_charts(contents: RunContents, arrays: Arrays | None) -> tuple[dict[str, Chart], tuple[str, ...]]:
     """Every chart that the run has data for, by key; and what went wrong with the others."""
     makers: dict[str, Callable[[], Chart | None]] = {
         "waterfall": lambda: waterfall(contents),
@@ -44,28 +31,15 @@ def run_charts(contents: RunContents, samples: Samples | None) -> tuple[dict[str
         "outcomes": lambda: outcomes(contents),
         "bill": lambda: bill(contents),
     }
-    if samples is not None and samples.count:
+    if arrays is not None and arrays.count:
         makers |= {
-            "latency": lambda: latency(samples),
-            "gaps": lambda: gaps(samples),
-            "speed": lambda: speed(samples),
-            "throughput": lambda: throughput(samples),
-            "in_flight": lambda: in_flight(samples),
+            "latency": lambda: latency(arrays),
+            "gaps": lambda: gaps(arrays),
+            "speed": lambda: speed(arrays),
+            "throughput": lambda: throughput(arrays),
+            "in_flight": lambda: in_flight(arrays),
         }
     return make_charts(makers)
-
-
-def make_charts(makers: dict[str, Callable[[], Chart | None]]) -> tuple[dict[str, Chart], tuple[str, ...]]:
-    charts, trouble = {}, []
-    for key, maker in makers.items():
-        try:
-            chart = maker()
-        except Exception as error:  # one chart that cannot be drawn must never cost the reader the report
-            trouble.append(f"chart {key} could not be drawn: {type(error).__name__}: {error}")
-            continue
-        if chart is not None:
-            charts[key] = chart
-    return charts, tuple(trouble)
 
 
 def waterfall(contents: RunContents) -> Chart | None:
@@ -87,7 +61,7 @@ def waterfall(contents: RunContents) -> Chart | None:
     }  # fmt: skip
     high = max(tops)
     limits = [float(np.log10(lowest)), float(np.log10(high)) + 0.15]
-    axis = {"type": "log", "title": {"text": "revenue / cost"}, "range": limits, **_log_ticks(limits)}
+    axis = {"type": "log", "title": {"text": "revenue / cost"}, "range": limits, **log_ticks(limits)}
     even = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 1, "y1": 1,
             "line": {"color": "@ink", "width": 1, "dash": "dot"}}  # fmt: skip
     steps = "; ".join(f"{factor.factor} x{factor.ratio:.2f} ({factor.kind})" for factor in factors)
@@ -168,19 +142,19 @@ def bill(contents: RunContents) -> Chart | None:
     )
 
 
-def latency(samples: Samples) -> Chart | None:
+def latency(arrays: Arrays) -> Chart | None:
     """Share of requests that had come so far, for first token, first answer word and whole answer."""
-    rows = [("first token", samples.ttft_s, "@measured"), ("first answer", samples.ttfat_s, "@second"),
-            ("whole answer", samples.e2e_s, "@theory")]  # fmt: skip
+    rows = [("first token", arrays.ttft_s, "@measured"), ("first answer", arrays.ttfat_s, "@second"),
+            ("whole answer", arrays.e2e_s, "@theory")]  # fmt: skip
     traces, texts = [], []
     for name, values, colour in rows:
-        known = _known(values[samples.measured])
+        known = _known(values[arrays.measured])
         if known.size < 2:
             continue
         shares = _shares(known.size)
         traces.append({
             "type": "scatter", "mode": "lines", "name": name, "line": {"color": colour, "shape": "hv", "width": 2},
-            "x": _rounded(np.quantile(known, shares)), "y": _rounded(100 * shares),
+            "x": rounded(np.quantile(known, shares)), "y": rounded(100 * shares),
             "hovertemplate": f"%{{y:.1f}}% within %{{x:.3g}} s<extra>{name}</extra>",
         })  # fmt: skip
         texts.append(f"{name}: half within {q.seconds(float(np.median(known)))}, "
@@ -199,17 +173,17 @@ def latency(samples: Samples) -> Chart | None:
     )
 
 
-def gaps(samples: Samples) -> Chart | None:
+def gaps(arrays: Arrays) -> Chart | None:
     """Histogram of the gaps between arrivals, pooled over requests."""
-    if samples.gaps_s.size < 2:
+    if arrays.gaps_s.size < 2:
         return None
-    note = "" if samples.gap_stride == 1 else f" of every {samples.gap_stride}th request"
-    return _histogram("gaps", "Gaps between arrivals (ITL)", samples.gaps_s * 1e3, f"ms, pooled{note}")
+    note = "" if arrays.gap_stride == 1 else f" of every {arrays.gap_stride}th request"
+    return _histogram("gaps", "Gaps between arrivals (ITL)", arrays.gaps_s * 1e3, f"ms, pooled{note}")
 
 
-def speed(samples: Samples) -> Chart | None:
+def speed(arrays: Arrays) -> Chart | None:
     """Histogram of time per output token."""
-    known = _known(samples.tpot_s[samples.measured])
+    known = _known(arrays.tpot_s[arrays.measured])
     return (
         None
         if known.size < 2
@@ -224,7 +198,7 @@ def _histogram(key: str, title: str, values: Floats, unit: str) -> Chart:
     counts, edges = np.histogram(shown, bins=_BARS)
     middles = (edges[:-1] + edges[1:]) / 2
     trace = {
-        "type": "bar", "x": _rounded(middles), "y": counts.tolist(),
+        "type": "bar", "x": rounded(middles), "y": counts.tolist(),
         "marker": {"color": "@measured"},
         "width": [round4(float(edges[1] - edges[0]))] * _BARS, "showlegend": False,
         "hovertemplate": "%{x:.3g} ms: %{y:,}<extra></extra>",
@@ -239,27 +213,27 @@ def _histogram(key: str, title: str, values: Floats, unit: str) -> Chart:
     )
 
 
-def throughput(samples: Samples) -> Chart | None:
+def throughput(arrays: Arrays) -> Chart | None:
     """Output tokens per second over the run: each request's tokens spread evenly over its stream."""
-    known = ~(np.isnan(samples.first_s) | np.isnan(samples.last_s) | np.isnan(samples.output_tokens))
+    known = ~(np.isnan(arrays.first_s) | np.isnan(arrays.last_s) | np.isnan(arrays.output_tokens))
     if not known.any():
         return None
-    begin, end = samples.first_s[known], np.maximum(samples.last_s[known], samples.first_s[known] + 1e-6)
-    edges = _edges(samples)
-    rates = _mean_level(begin, end, samples.output_tokens[known] / (end - begin), edges)
-    return _over_time("throughput", "Output tokens per second", "output tokens/s", edges, rates, samples)
+    begin, end = arrays.first_s[known], np.maximum(arrays.last_s[known], arrays.first_s[known] + 1e-6)
+    edges = _edges(arrays)
+    rates = _mean_level(begin, end, arrays.output_tokens[known] / (end - begin), edges)
+    return _over_time("throughput", "Output tokens per second", "output tokens/s", edges, rates, arrays)
 
 
-def in_flight(samples: Samples) -> Chart | None:
+def in_flight(arrays: Arrays) -> Chart | None:
     """Open requests over the run."""
-    edges = _edges(samples)
-    ones = np.ones(samples.count)
-    level = _mean_level(samples.sent_s, np.maximum(samples.ended_s, samples.sent_s + 1e-6), ones, edges)
-    return _over_time("in_flight", "Requests in flight", "open requests", edges, level, samples)
+    edges = _edges(arrays)
+    ones = np.ones(arrays.count)
+    level = _mean_level(arrays.sent_s, np.maximum(arrays.ended_s, arrays.sent_s + 1e-6), ones, edges)
+    return _over_time("in_flight", "Requests in flight", "open requests", edges, level, arrays)
 
 
-def _edges(samples: Samples) -> Floats:
-    begin, end = float(np.nanmin(samples.sent_s)), float(np.nanmax(samples.ended_s))
+def _edges(arrays: Arrays) -> Floats:
+    begin, end = float(np.nanmin(arrays.sent_s)), float(np.nanmax(arrays.ended_s))
     return np.linspace(min(begin, 0.0), max(end, begin + 1e-3), _BINS + 1)
 
 
@@ -274,17 +248,17 @@ def _mean_level(begin: Floats, end: Floats, height: Floats, edges: Floats) -> Fl
     return np.maximum(means, 0.0)
 
 
-def _over_time(key: str, title: str, unit: str, edges: Floats, values: Floats, samples: Samples) -> Chart:
+def _over_time(key: str, title: str, unit: str, edges: Floats, values: Floats, arrays: Arrays) -> Chart:
     middles = (edges[:-1] + edges[1:]) / 2
     trace = {
-        "type": "scatter", "mode": "lines", "x": _rounded(middles), "y": _rounded(values), "fill": "tozeroy",
+        "type": "scatter", "mode": "lines", "x": rounded(middles), "y": rounded(values), "fill": "tozeroy",
         "line": {"color": "@measured", "width": 2}, "fillcolor": "@wash", "showlegend": False,
         "hovertemplate": "%{y:.4g} at %{x:.1f} s<extra></extra>",
     }  # fmt: skip
     shapes = []
     text = f"between {values.min():.4g} and {values.max():.4g} {unit}"
-    if samples.window_s is not None:
-        begin, end = samples.window_s
+    if arrays.window_s is not None:
+        begin, end = arrays.window_s
         inside = values[(middles >= begin) & (middles <= end)]
         if inside.size:
             text = f"mean {inside.mean():.4g} {unit} in the measure window, {inside.min():.4g} to {inside.max():.4g}"
@@ -293,10 +267,6 @@ def _over_time(key: str, title: str, unit: str, edges: Floats, values: Floats, s
     axes: Figure = {"xaxis": {"title": {"text": "seconds since the run began; dotted: the measure window"}},
             "yaxis": {"title": {"text": unit}, "rangemode": "tozero"}}  # fmt: skip
     return Chart(key=key, title=title, text=text, figure=figure([trace], shapes=shapes, **axes))
-
-
-def figure(traces: list[Figure], height: int = 320, **layout: Any) -> Figure:
-    return {"data": traces, "layout": {"height": height, **layout}}
 
 
 def _known(values: Floats) -> Floats:
@@ -313,26 +283,4 @@ def _shares(size: int) -> Floats:
 def _span_ticks(traces: Sequence[Figure]) -> Figure:
     """Ticks of a logarithmic axis over what the traces reach."""
     reached = [value for trace in traces for value in trace["x"] if value]
-    return _log_ticks((math.log10(min(reached)), math.log10(max(reached)))) if reached else {}
-
-
-def _log_ticks(limits: Sequence[float]) -> Figure:
-    """1, 2, 5, 10, ... in full: plotly would write the 0.5 of a logarithmic axis as a small 5."""
-    decades = range(math.floor(limits[0]), math.ceil(limits[1]) + 1)
-    values = [step * 10.0**decade for decade in decades for step in (1, 2, 5)]
-    shown = [value for value in values if limits[0] <= math.log10(value) <= limits[1]]
-    return {"tickvals": shown, "ticktext": [f"{value:g}" for value in shown]}
-
-
-def label(text: str) -> str:
-    """Foreign text for a chart: plotly reads a few tags (links among them) in labels, so none may stay one."""
-    return html.escape(q.plain(text, 40), quote=False)
-
-
-def _rounded(values: Floats) -> list[float | None]:
-    return [round4(float(value)) for value in values]
-
-
-def round4(value: float) -> float | None:
-    """Four significant digits are more than a screen shows; a file of a million records stays small."""
-    return float(f"{value:.4g}") if np.isfinite(value) else None
+    return log_ticks((math.log10(min(reached)), math.log10(max(reached)))) if reached else {}

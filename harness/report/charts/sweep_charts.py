@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from harness.report import quantities as q
-from harness.report.charts import Chart, Figure, figure, make_charts, round4
+from harness.report.charts.drawing import Chart, Figure, figure, make_charts, round4
 from harness.report.contents import Level
 
 

@@ -61,7 +61,7 @@ class Slow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Samples:
+class Arrays:
     """Arrays of equal length, one value a request, seconds; nan is missing. Times count from the run's start.
 
     `gaps_s`: inter-token gaps of every `gap_stride`-th request of the measure window.
@@ -131,7 +131,7 @@ class _Gaps:
         return np.concatenate(self.kept)[:MOST_GAPS] if self.kept else np.empty(0)
 
 
-def read_samples(folder: Path, manifest: Manifest) -> Samples:
+def read_arrays(folder: Path, manifest: Manifest) -> Arrays:
     """One pass over the folder's records. A torn or foreign line is skipped: a chart is no place to stop."""
     begun = manifest.stages
     offsets = {name: entry.wall.offset_ns for name, entry in manifest.workers.items()}
@@ -144,7 +144,7 @@ def read_samples(folder: Path, manifest: Manifest) -> Samples:
     columns = {name: np.frombuffer(values, dtype=np.float64) for name, values in state.columns.items()}
     measured = columns.pop("measured").astype(np.bool_)
     ranked = sorted(state.slowest, key=lambda row: -row[0])
-    return Samples(
+    return Arrays(
         count=state.count,
         measured=measured,
         gaps_s=state.gaps.values(),
