@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "harness.theory": ("harness.errors", "harness.providers"),
     "harness.config": (*SHARED, "harness.load.scenarios", "harness.load.prompts"),
     "harness.load": ("harness.errors", "harness.providers", "harness.records", "harness.__version__", "harness"),
+    "harness.probe": (*SHARED, "harness.load", "harness.config"),
     "harness.measure": (*SHARED, "harness.load.prompts", "harness.load.families", "harness.load.scenarios"),
     "harness.price": (*SHARED, "harness.measure", "harness.load.scenarios"),
     "harness.report": (

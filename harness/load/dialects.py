@@ -31,6 +31,14 @@ _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", 
 _encode = msgspec.json.Encoder().encode
 
 
+class Plain(msgspec.Struct, frozen=True, kw_only=True):
+    """A request outside the run: any path of the endpoint's host; its body comes back as text."""
+
+    path: str
+    body: Mapping[str, Any] | None = None  # None: a GET
+    total_s: float = 20.0
+
+
 class Asked(Protocol):
     """What a request needs of a prompt."""
 
@@ -74,17 +82,20 @@ def build_call(plan: Plan, prompt: Asked, identity: Identity, target: Target, ke
     )
 
 
-def build_get(endpoint: Endpoint, path: str, target: Target, key: str | None, identity: Identity) -> Call:
-    """A plain GET below the base URL (`/models`); its body comes back as the answer text."""
+def build_plain(endpoint: Endpoint, plain: Plain, target: Target, key: str | None, identity: Identity) -> Call:
+    """A GET or POST of any path on the endpoint's own host, e.g. `/version` or `/v1/models`."""
     _refuse_open_key(endpoint, target, key)
-    fields = _fields(identity, endpoint.request.headers, key, None)
+    content = b"" if plain.body is None else _encode(plain.body)
+    length = None if plain.body is None else len(content)
+    fields = _fields(identity, endpoint.request.headers, key, length)
+    total_s = plain.total_s
     return Call(
         identity=identity,
         target=target,
-        payload=_head("GET", base_path(endpoint) + path, target, fields),
+        payload=_head("GET" if length is None else "POST", plain.path, target, fields) + content,
         dialect="raw",
         stream=False,
-        deadlines=Deadlines(connect_s=10, ttft_s=20, gap_s=20, total_s=20),
+        deadlines=Deadlines(connect_s=min(10.0, total_s), ttft_s=total_s, gap_s=total_s, total_s=total_s),
         keep_deltas=False,
     )
 
