@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import PreflightError
-from harness.load.chunk import error_text
 from harness.load.client import Client
 from harness.load.dialects import Plain, base_path, request_path, resolve_target
-from harness.load.head import ProtocolError
-from harness.load.sse import EventSplitter
-from harness.load.usage import read_usage
+from harness.load.stream.chunk import error_text
+from harness.load.stream.head import ProtocolError
+from harness.load.stream.sse import EventSplitter
+from harness.load.stream.usage import read_usage
 from harness.probe.findings import Spent
 from harness.providers import Endpoint
 from harness.records import StreamRecord, decode_record
