@@ -10,7 +10,7 @@ import msgspec
 from harness.errors import Outcome
 from harness.load.calls import Call
 from harness.load.chunk import Facts
-from harness.load.head import ResponseHead
+from harness.load.head import ResponseHead, rate_limits
 from harness.load.scrub import scrub, scrub_cut, secrets_in
 from harness.load.transcript import Transcript
 from harness.load.usage import TokenCounts, Usage, count_tokens
@@ -79,6 +79,7 @@ def _texts(closed: Closed) -> dict[str, Any]:
     """Everything that a server can put words into, bounded and without the key."""
     secrets = secrets_in(closed.call.payload)
     facts = closed.transcript.facts or Facts()
+    limits = rate_limits(closed.head.headers) if closed.head is not None else None
 
     def clean(text: str | None) -> str | None:
         return scrub(text[:MAX_TEXT_CHARS], secrets) if text else None
@@ -91,6 +92,7 @@ def _texts(closed: Closed) -> dict[str, Any]:
         "served_by": clean(facts.provider),
         "reasoning_field": closed.transcript.reasoning_field,
         "content_encoding": closed.content_encoding,
+        "rate_limits": {name: scrub(text, secrets) for name, text in limits.items()} if limits else None,
     }
 
 

@@ -20,6 +20,7 @@ from harness.load.channel import Cancellation, Channel, Hello, Kind, Submission
 from harness.load.connection import Connection
 from harness.load.dialer import Dialer
 from harness.load.exchange import Exchange
+from harness.load.pauses import PauseClock
 from harness.load.pool import Pool
 from harness.load.stamps import ANCILLARY_BYTES, READ_BYTES, ArrivalClock, now_ns
 from harness.load.verdict import CloseReason
@@ -43,8 +44,9 @@ _WRITABLE = select.EPOLLOUT
 class Reader:
     """Everything that the engine process does. `run` returns when the worker says QUIT or is gone."""
 
-    def __init__(self, fd: int, clock: ArrivalClock) -> None:
+    def __init__(self, fd: int, clock: ArrivalClock, pauses: PauseClock) -> None:
         self._clock = clock
+        self._pauses = pauses
         self._channel = Channel(fd)
         self._control = select.epoll()  # submissions, connections in the making, unsent bytes, and `_streams`
         self._streams = select.epoll()  # connections from which answers are read
@@ -371,7 +373,7 @@ class Reader:
     def _report(self, now: int) -> None:
         if not self._channel.unsent:  # a worker that does not listen needs no old counts
             awaiting = sum(exchange.awaiting_first for exchange in self._open.values())
-            self._channel.put(Kind.LIVE, Live(now, len(self._open), awaiting, self._deltas))
+            self._channel.put(Kind.LIVE, Live(now, len(self._open), awaiting, self._deltas, self._pauses.so_far()))
 
     def _flush_channel(self) -> None:
         self._channel.flush()

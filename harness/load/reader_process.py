@@ -7,6 +7,7 @@ import resource
 import signal
 import sys
 
+from harness.load.pauses import PauseClock
 from harness.load.reader import Reader
 from harness.load.stamps import ArrivalClock
 
@@ -23,12 +24,14 @@ def main(arguments: list[str]) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     clock = ArrivalClock(kernel="--user-clock" not in arguments)
-    reader = Reader(0, clock)
+    pauses = PauseClock()
+    reader = Reader(0, clock, pauses)
     # Collections cost up to tens of milliseconds when they walk every object of a thousand streams. What exists now
     # stays for good; the reader itself collects the young generation once a second.
     gc.collect()
     gc.freeze()
     gc.disable()
+    gc.callbacks.append(pauses)
     reader.run()
 
 
