@@ -206,6 +206,7 @@ class Station:
             final=final,
             engine_lost=self._board is not None and self._board.lost,
             not_sent=session.not_sent,
+            gc_pauses=self._board.live.pauses if self._board is not None else None,
         )
         return msgspec.json.encode(entry)
 

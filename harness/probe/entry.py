@@ -59,7 +59,7 @@ def _own(draft: Draft) -> Iterator[tuple[str, Any]]:
     if draft.server.dialect != "openai":
         yield "dialect", draft.server.dialect
     for name in ("api_key_env", "ca_file", "proxy"):
-        if value := getattr(endpoint, name, None):
+        if value := getattr(endpoint, name):
             yield name, value
     if endpoint.allow_http:
         yield "allow_http", True

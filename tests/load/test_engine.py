@@ -413,20 +413,6 @@ def test_no_key_in_the_engine(engine: Engine) -> None:
         fresh.close()
 
 
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tls")
-    steps = [
-        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test-ca -keyout ca.key -out ca.pem",
-        "openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout server.key -out server.csr",
-        "openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -days 2 -extfile san -out server.pem",
-    ]
-    (folder / "san").write_text("subjectAltName=DNS:localhost\n")
-    for step in steps:
-        subprocess.run(step.split(), cwd=folder, check=True, capture_output=True)
-    return folder
-
-
 def test_tls(client: Client, serve: Serve, certificates: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates / "server.pem", certificates / "server.key")

@@ -7,20 +7,28 @@ from collections import deque
 from typing import TYPE_CHECKING, Literal
 
 from harness.load.calls import Target
+<<<<<<< HEAD:harness/load/engine/connection.py
 from harness.load.engine.stamps import ArrivalClock, now_ns
 from harness.load.engine.tls import Tls, context_for
+=======
+from harness.load.stream.head import HeadReader, ProtocolError
+from harness.load.engine.stamps import ArrivalClock, now_ns
+from harness.load.engine.tls import Tls, context_for
+>>>>>>> probe:harness/load/engine/connection.py
 
 if TYPE_CHECKING:
     from harness.load.engine.exchange import Exchange
 
-State = Literal["connecting", "handshaking", "open", "closed"]
+State = Literal["connecting", "tunnelling", "handshaking", "open", "closed"]
 
 
 class Connection:
     """A connection to one target, and the exchange that it carries at the moment (None: idle)."""
 
-    __slots__ = ("_addresses", "_failure", "_unsent", "exchange", "fd", "idle_since_ns", "recvmsg", "sock", "state",
-                 "target", "tls")  # fmt: skip
+    __slots__ = (
+        "_addresses", "_failure", "_tunnel", "_unsent", "exchange", "fd", "idle_since_ns", "recvmsg", "sock", "state",
+        "target", "tls",
+    )  # fmt: skip
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -32,6 +40,7 @@ class Connection:
         self._addresses = deque(target.addresses)
         self._failure = "no address is known"
         self._unsent = memoryview(b"")
+        self._tunnel = HeadReader()
 
     # -- opening
 
@@ -60,13 +69,33 @@ class Connection:
     def connected(self) -> int:
         """The errno of the attempt, 0 where it holds; TLS then begins its handshake."""
         code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code == 0 and self.target.tls:
-            self.state = "handshaking"
-            self.tls = Tls(context_for(self.target.ca_file), self.target.host)
-            self.handshake(b"")
+        if code == 0 and self.target.tls and self.target.proxy is not None:
+            self.state = "tunnelling"
+            self._queue(_connect_request(self.target))
+        elif code == 0 and self.target.tls:
+            self._begin_tls()
         elif code == 0:
             self.state = "open"
         return code
+
+    def _begin_tls(self) -> None:
+        self.state = "handshaking"
+        self.tls = Tls(context_for(self.target.ca_file), self.target.host)
+        self.handshake(b"")
+
+    def tunnel(self, data: bytes) -> bool:
+        """The proxy's answer to CONNECT; True when TLS has begun behind it. Raises OSError where it refuses."""
+        try:
+            found = self._tunnel.feed(data)
+        except ProtocolError as error:
+            raise OSError(f"{self.failure_place}: {error}") from None
+        if found is None:
+            return False
+        head, surplus = found
+        if not 200 <= head.status < 300 or surplus:
+            raise OSError(f"{self.failure_place} refused the tunnel: HTTP {head.status}")
+        self._begin_tls()
+        return True
 
     def fail(self, code: int) -> None:
         """Note why an address did not answer."""
@@ -78,7 +107,13 @@ class Connection:
     @property
     def failure(self) -> str:
         """Why there is no connection."""
-        return f"{self.target.host}:{self.target.port}: {self._failure}"
+        return f"{self.failure_place}: {self._failure}"
+
+    @property
+    def failure_place(self) -> str:
+        """Whom we tried to reach: the proxy, where there is one."""
+        proxy = self.target.proxy
+        return f"{self.target.host}:{self.target.port}" if proxy is None else f"proxy {proxy.host}:{proxy.port}"
 
     def handshake(self, ciphertext: bytes) -> bool:
         """One step of the TLS handshake; True when done. Raises OSError (ssl.SSLError is one)."""
@@ -154,3 +189,10 @@ class Connection:
         self.state = "closed"
         if self.fd >= 0:
             self.sock.close()
+
+
+def _connect_request(target: Target) -> bytes:
+    lines = [f"CONNECT {target.authority} HTTP/1.1", f"Host: {target.authority}"]
+    if target.proxy is not None and target.proxy.authorization:
+        lines.append(f"Proxy-Authorization: {target.proxy.authorization}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")

@@ -54,7 +54,7 @@ class Dialer:
 
     def forget(self, connection: Connection) -> None:
         """A connection is about to be closed."""
-        if connection.state in {"connecting", "handshaking"}:
+        if connection.state in {"connecting", "tunnelling", "handshaking"}:
             self._connecting -= 1
 
     def _open(self, connection: Connection) -> None:
@@ -92,7 +92,26 @@ class Dialer:
         if mask & _WRITABLE and connection.flush():
             self._control.modify(connection.fd, _READABLE)
         if mask & ~_WRITABLE:
-            self._handshakes.append(connection)
+            if connection.state == "tunnelling":
+                self._tunnel(connection)
+            else:
+                self._handshakes.append(connection)
+
+    def _tunnel(self, connection: Connection) -> None:
+        try:
+            data = connection.sock.recv(READ_BYTES)
+            if not data:
+                raise OSError(f"{connection.failure_place} closed the connection before the tunnel stood")
+            if connection.tunnel(data):
+                self._await(connection)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._owner.lose(connection, "connect_error", now_ns(), str(error))
+
+    def _await(self, connection: Connection) -> None:
+        """Something was said: send the rest of it, and wait for the answer."""
+        self._control.modify(connection.fd, _READABLE | (_WRITABLE if connection.unsent else 0))
 
     def _connected(self, connection: Connection) -> None:
         try:
@@ -104,8 +123,8 @@ class Dialer:
             del self._connections[connection.fd]
             connection.fail(code)
             self._try_address(connection)
-        elif connection.state == "handshaking":
-            self._control.modify(connection.fd, _READABLE | (_WRITABLE if connection.unsent else 0))
+        elif connection.state in {"tunnelling", "handshaking"}:
+            self._await(connection)
         else:
             self._open(connection)
 

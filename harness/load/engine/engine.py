@@ -19,8 +19,12 @@ import harness
 from harness.errors import Outcome, TrueyieldError
 from harness.load.calls import Call, CancelReason, Finished, Identity, Live
 from harness.load.clock import now_ns
+<<<<<<< HEAD:harness/load/engine/engine.py
 from harness.load.engine.channel import Cancellation, Channel, Hello, Kind, Submission
 from harness.records import StreamRecord, encode_record
+=======
+from harness.records import Pauses, StreamRecord, encode_record
+>>>>>>> probe:harness/load/engine.py
 
 _START_S = 20.0
 _CLOSE_S = 2.0
@@ -42,6 +46,7 @@ class Engine:
         self._open: dict[int, Identity] = {}
         self._early: list[Finished | Live] = []
         self._hello: Hello | None = None
+        self._pauses: Pauses | None = None
         self._finished = msgspec.msgpack.Decoder(Finished)
         self._live = msgspec.msgpack.Decoder(Live)
 
@@ -75,6 +80,11 @@ class Engine:
     def kernel_clock(self) -> bool:
         """Arrivals are stamped by the kernel (else by the engine's clock right after each read)."""
         return self._hello is not None and self._hello.kernel_clock
+
+    @property
+    def pauses(self) -> Pauses | None:
+        """Garbage collections of the engine process, as it last told (once a second)."""
+        return self._pauses
 
     def close(self) -> None:
         """End the process, within two seconds. Calls still open end with it: cancel them before."""
@@ -147,7 +157,9 @@ class Engine:
             if self._open.pop(finished.ticket, None) is not None:
                 news.append(finished)
         elif kind is Kind.LIVE:
-            news.append(self._live.decode(body))
+            live = self._live.decode(body)
+            self._pauses = live.pauses
+            news.append(live)
         elif kind is Kind.HELLO:
             self._hello = msgspec.msgpack.decode(body, type=Hello)
 

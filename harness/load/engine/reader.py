@@ -16,6 +16,7 @@ from itertools import count
 import msgspec
 
 from harness.load.calls import Live
+<<<<<<< HEAD:harness/load/engine/reader.py
 from harness.load.engine.channel import Cancellation, Channel, Hello, Kind, Submission
 from harness.load.engine.connection import Connection
 from harness.load.engine.dialer import Dialer
@@ -23,6 +24,16 @@ from harness.load.engine.exchange import Exchange
 from harness.load.engine.pool import Pool
 from harness.load.engine.stamps import ANCILLARY_BYTES, READ_BYTES, ArrivalClock, now_ns
 from harness.load.stream.verdict import CloseReason
+=======
+from harness.load.engine.channel import Cancellation, Channel, Hello, Kind, Submission
+from harness.load.engine.connection import Connection
+from harness.load.engine.dialer import Dialer
+from harness.load.engine.exchange import Exchange
+from harness.load.pauses import PauseClock
+from harness.load.engine.pool import Pool
+from harness.load.engine.stamps import ANCILLARY_BYTES, READ_BYTES, ArrivalClock, now_ns
+from harness.load.stream.verdict import CloseReason
+>>>>>>> probe:harness/load/engine/reader.py
 
 _SECOND = 1_000_000_000
 TICK_NS = 2_000_000
@@ -43,8 +54,9 @@ _WRITABLE = select.EPOLLOUT
 class Reader:
     """Everything that the engine process does. `run` returns when the worker says QUIT or is gone."""
 
-    def __init__(self, fd: int, clock: ArrivalClock) -> None:
+    def __init__(self, fd: int, clock: ArrivalClock, pauses: PauseClock) -> None:
         self._clock = clock
+        self._pauses = pauses
         self._channel = Channel(fd)
         self._control = select.epoll()  # submissions, connections in the making, unsent bytes, and `_streams`
         self._streams = select.epoll()  # connections from which answers are read
@@ -371,7 +383,7 @@ class Reader:
     def _report(self, now: int) -> None:
         if not self._channel.unsent:  # a worker that does not listen needs no old counts
             awaiting = sum(exchange.awaiting_first for exchange in self._open.values())
-            self._channel.put(Kind.LIVE, Live(now, len(self._open), awaiting, self._deltas))
+            self._channel.put(Kind.LIVE, Live(now, len(self._open), awaiting, self._deltas, self._pauses.so_far()))
 
     def _flush_channel(self) -> None:
         self._channel.flush()

@@ -8,8 +8,14 @@ import resource
 import signal
 import sys
 
+<<<<<<< HEAD:harness/load/engine/reader_process.py
 from harness.load.engine.reader import Reader
 from harness.load.engine.stamps import ArrivalClock
+=======
+from harness.load.pauses import PauseClock
+from harness.load.engine.reader import Reader
+from harness.load.engine.stamps import ArrivalClock
+>>>>>>> probe:harness/load/engine/reader_process.py
 
 _PR_SET_PDEATHSIG = 1
 _NICE = -10
@@ -27,12 +33,14 @@ def main(arguments: list[str]) -> None:
     with contextlib.suppress(PermissionError):  # where we may: a busy machine must not make the instrument late
         os.setpriority(os.PRIO_PROCESS, 0, _NICE)
     clock = ArrivalClock(kernel="--user-clock" not in arguments)
-    reader = Reader(0, clock)
+    pauses = PauseClock()
+    reader = Reader(0, clock, pauses)
     # Collections cost up to tens of milliseconds when they walk every object of a thousand streams. What exists now
     # stays for good; the reader itself collects the young generation once a second.
     gc.collect()
     gc.freeze()
     gc.disable()
+    gc.callbacks.append(pauses)
     reader.run()
 
 

@@ -9,11 +9,19 @@ import msgspec
 
 from harness.errors import Outcome
 from harness.load.calls import Call
+<<<<<<< HEAD:harness/load/stream/closing.py
 from harness.load.stream.chunk import Facts
 from harness.load.stream.head import ResponseHead
 from harness.load.stream.scrub import scrub, scrub_cut, secrets_in
 from harness.load.stream.transcript import Transcript
 from harness.load.stream.usage import TokenCounts, Usage, count_tokens
+=======
+from harness.load.stream.chunk import Facts
+from harness.load.stream.head import ResponseHead, rate_limits
+from harness.load.stream.scrub import scrub, scrub_cut, secrets_in
+from harness.load.stream.transcript import Transcript
+from harness.load.stream.usage import TokenCounts, Usage, count_tokens
+>>>>>>> probe:harness/load/stream/closing.py
 from harness.records import ClientLag, StreamRecord, encode_offsets
 
 MAX_TEXT_CHARS = 2048
@@ -79,6 +87,7 @@ def _texts(closed: Closed) -> dict[str, Any]:
     """Everything that a server can put words into, bounded and without the key."""
     secrets = secrets_in(closed.call.payload)
     facts = closed.transcript.facts or Facts()
+    limits = rate_limits(closed.head.headers) if closed.head is not None else None
 
     def clean(text: str | None) -> str | None:
         return scrub(text[:MAX_TEXT_CHARS], secrets) if text else None
@@ -91,6 +100,7 @@ def _texts(closed: Closed) -> dict[str, Any]:
         "served_by": clean(facts.provider),
         "reasoning_field": closed.transcript.reasoning_field,
         "content_encoding": closed.content_encoding,
+        "rate_limits": {name: scrub(text, secrets) for name, text in limits.items()} if limits else None,
     }
 
 

@@ -43,6 +43,12 @@ class ResponseHead:
         return seconds if 0 <= seconds < 1e9 else None
 
 
+def rate_limits(headers: Mapping[str, str]) -> dict[str, str] | None:
+    """The headers that speak of limits, as they came, bounded in number and size; None without any."""
+    names = [name for name in headers if name == "retry-after" or "ratelimit" in name or "rate-limit" in name]
+    return {name[:64]: headers[name][:128] for name in names[:24]} or None
+
+
 class HeadReader:
     """Collects bytes until a final response head is whole. Interim (1xx) heads are skipped, but count in the limit."""
 
