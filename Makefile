@@ -3,11 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-<<<<<<< HEAD
-.PHONY: setup demo check test test-system soak bench clean
-=======
-.PHONY: setup demo check test test-system test-vllm soak clean
->>>>>>> probe
+.PHONY: setup demo check test test-system test-vllm soak bench clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -33,12 +29,8 @@ check: setup  ## ruff and mypy
 	$(BIN)/mypy
 
 test: setup  ## the Python tests and a real llama.cpp server
-<<<<<<< HEAD
-	$(BIN)/python -m pytest -m "not system and not soak and not timing" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "not system and not soak and not timing and not vllm" -n 2 --dist loadgroup
 	$(BIN)/python -m pytest -m "timing and not system"
-=======
-	$(BIN)/python -m pytest -m "not system and not soak and not vllm" -n 2 --dist loadgroup
->>>>>>> probe
 
 test-system: setup  ## Chromium, Prometheus, network namespaces (Debian parts; see .ci/run)
 	$(BIN)/python -m pytest -m system

@@ -10,9 +10,9 @@ from test_orders import ENDPOINT, ORDER, SCENARIO
 from harness.errors import InputError
 from harness.load import limits
 from harness.load.engine import Engine
+from harness.load.engine.pauses import PauseClock
 from harness.load.limits import no_room_for
 from harness.load.orders import make_plan
-from harness.load.pauses import PauseClock
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,9 @@ from collections import deque
 from typing import TYPE_CHECKING, Literal
 
 from harness.load.calls import Target
-<<<<<<< HEAD:harness/load/engine/connection.py
 from harness.load.engine.stamps import ArrivalClock, now_ns
 from harness.load.engine.tls import Tls, context_for
-=======
 from harness.load.stream.head import HeadReader, ProtocolError
-from harness.load.engine.stamps import ArrivalClock, now_ns
-from harness.load.engine.tls import Tls, context_for
->>>>>>> probe:harness/load/engine/connection.py
 
 if TYPE_CHECKING:
     from harness.load.engine.exchange import Exchange

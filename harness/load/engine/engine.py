@@ -19,12 +19,8 @@ import harness
 from harness.errors import Outcome, TrueyieldError
 from harness.load.calls import Call, CancelReason, Finished, Identity, Live
 from harness.load.clock import now_ns
-<<<<<<< HEAD:harness/load/engine/engine.py
 from harness.load.engine.channel import Cancellation, Channel, Hello, Kind, Submission
-from harness.records import StreamRecord, encode_record
-=======
 from harness.records import Pauses, StreamRecord, encode_record
->>>>>>> probe:harness/load/engine.py
 
 _START_S = 20.0
 _CLOSE_S = 2.0

@@ -16,24 +16,14 @@ from itertools import count
 import msgspec
 
 from harness.load.calls import Live
-<<<<<<< HEAD:harness/load/engine/reader.py
 from harness.load.engine.channel import Cancellation, Channel, Hello, Kind, Submission
 from harness.load.engine.connection import Connection
 from harness.load.engine.dialer import Dialer
 from harness.load.engine.exchange import Exchange
+from harness.load.engine.pauses import PauseClock
 from harness.load.engine.pool import Pool
 from harness.load.engine.stamps import ANCILLARY_BYTES, READ_BYTES, ArrivalClock, now_ns
 from harness.load.stream.verdict import CloseReason
-=======
-from harness.load.engine.channel import Cancellation, Channel, Hello, Kind, Submission
-from harness.load.engine.connection import Connection
-from harness.load.engine.dialer import Dialer
-from harness.load.engine.exchange import Exchange
-from harness.load.pauses import PauseClock
-from harness.load.engine.pool import Pool
-from harness.load.engine.stamps import ANCILLARY_BYTES, READ_BYTES, ArrivalClock, now_ns
-from harness.load.stream.verdict import CloseReason
->>>>>>> probe:harness/load/engine/reader.py
 
 _SECOND = 1_000_000_000
 TICK_NS = 2_000_000

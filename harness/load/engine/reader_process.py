@@ -8,14 +8,9 @@ import resource
 import signal
 import sys
 
-<<<<<<< HEAD:harness/load/engine/reader_process.py
+from harness.load.engine.pauses import PauseClock
 from harness.load.engine.reader import Reader
 from harness.load.engine.stamps import ArrivalClock
-=======
-from harness.load.pauses import PauseClock
-from harness.load.engine.reader import Reader
-from harness.load.engine.stamps import ArrivalClock
->>>>>>> probe:harness/load/engine/reader_process.py
 
 _PR_SET_PDEATHSIG = 1
 _NICE = -10

@@ -9,19 +9,11 @@ import msgspec
 
 from harness.errors import Outcome
 from harness.load.calls import Call
-<<<<<<< HEAD:harness/load/stream/closing.py
-from harness.load.stream.chunk import Facts
-from harness.load.stream.head import ResponseHead
-from harness.load.stream.scrub import scrub, scrub_cut, secrets_in
-from harness.load.stream.transcript import Transcript
-from harness.load.stream.usage import TokenCounts, Usage, count_tokens
-=======
 from harness.load.stream.chunk import Facts
 from harness.load.stream.head import ResponseHead, rate_limits
 from harness.load.stream.scrub import scrub, scrub_cut, secrets_in
 from harness.load.stream.transcript import Transcript
 from harness.load.stream.usage import TokenCounts, Usage, count_tokens
->>>>>>> probe:harness/load/stream/closing.py
 from harness.records import ClientLag, StreamRecord, encode_offsets
 
 MAX_TEXT_CHARS = 2048
