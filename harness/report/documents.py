@@ -26,7 +26,7 @@ from harness.report.charts.sweep_charts import sweep_charts
 from harness.report.contents import RunContents, SweepContents, is_sweep, read_run_contents, read_sweep_contents
 from harness.report.gates import read_verdicts
 from harness.report.glossary import LATENCY_TERMS, TERMS
-from harness.report.screen import bill_text, first_screen, frontier
+from harness.report.screen import bill_text, first_screen, frontier, too_low
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -72,6 +72,7 @@ def run_page(contents: RunContents) -> str:
         bill_text=bill_text(money) if money else "",
         arrays=arrays,
         slos=contents.slos,
+        too_low=[name for name in run.metrics if too_low(contents, name)],
         verdicts=read_verdicts(contents.folder),
         notes=(*run.notes, *(money.notes if money else ()), *contents.manifest.notes, *trouble, *undrawn),
         missing=sorted({**(money.reasons if money else {}), **run.reasons}.items()),
@@ -136,10 +137,16 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
     )
     environment.filters |= {
-        "usd": q.usd, "seconds": q.seconds, "percent": q.percent, "rate": q.rate, "count": q.count, "plain": q.plain,
+        "usd": q.usd, "seconds": q.seconds, "percent": q.percent, "rate": q.rate,
+        "count": q.count, "plain": q.plain, "sentence": _sentence,
     }  # fmt: skip
     environment.finalize = _harmless
     return environment
+
+
+def _sentence(text: str) -> str:
+    """The first letter large, the others as they are (SLO, TTFT)."""
+    return text[:1].upper() + text[1:]
 
 
 def _harmless(value: Any) -> Any:

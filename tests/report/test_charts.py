@@ -7,7 +7,7 @@ import pytest
 from harness.records import Manifest, encode_record
 from harness.report.charts.arrays import MOST_GAPS, SLOWEST, read_arrays
 from harness.report.charts.run_charts import run_charts
-from harness.report.charts.sweep_charts import sweep_charts
+from harness.report.charts.sweep_charts import bound_curve, sweep_charts
 from harness.report.contents import read_run_contents, read_sweep_contents
 from tests.report import report_samples as samples
 
@@ -33,7 +33,7 @@ def test_plotly_accepts_every_figure_of_a_run(tmp_path, name: str) -> None:
 
 def test_plotly_accepts_every_figure_of_a_sweep(tmp_path) -> None:
     charts, trouble = sweep_charts(read_sweep_contents(samples.sweep(tmp_path)).levels)
-    assert trouble == () and set(charts) == {"frontier", "cost", "ttft"}
+    assert trouble == () and set(charts) == {"frontier", "cost", "cost_per_mtok", "ttft"}
     for chart in charts.values():
         go.Figure(plain(chart.figure))
 
@@ -110,3 +110,12 @@ def test_many_records_make_a_small_report(tmp_path) -> None:
     samples.seller(tmp_path / "run")
     charts, _ = run_charts(read_run_contents(tmp_path / "run"), found)
     assert len(repr({key: chart.figure for key, chart in charts.items()})) < 60_000
+
+
+def test_the_bound_is_a_curve_from_one_request_to_the_best_batch(tmp_path) -> None:
+    contents = read_run_contents(samples.seller(tmp_path))
+    curve = bound_curve(contents)
+    assert curve is not None and len(curve["x"]) == len(curve["y"]) > 20
+    assert curve["customdata"][0] == 1 and curve["customdata"][-1] == 264
+    assert curve["y"] == sorted(curve["y"]), "more requests give more tokens in all"
+    assert curve["x"] == sorted(curve["x"], reverse=True), "and fewer to each"

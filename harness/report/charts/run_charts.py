@@ -44,9 +44,10 @@ def run_charts(contents: RunContents, arrays: Arrays | None) -> tuple[dict[str, 
 
 def waterfall(contents: RunContents) -> Chart | None:
     """R/C from theory down to the day, on a logarithmic axis: equal heights are equal factors."""
-    factors = contents.economics.waterfall if contents.economics else ()
+    factors = contents.economics.waterfall if contents.economics and contents.run.valid else ()
     if not factors:
         return None
+    held = contents.run.load.state == "demand_limited"
     names = ["theory, best load", *(_label(factor) for factor in factors), "what is left"]
     begin, end = factors[0].rc_before, factors[-1].rc_after
     floors = [0.0, *(min(factor.rc_before, factor.rc_after) for factor in factors), 0.0]
@@ -67,7 +68,7 @@ def waterfall(contents: RunContents) -> Chart | None:
     steps = "; ".join(f"{factor.factor} x{factor.ratio:.2f} ({factor.kind})" for factor in factors)
     return Chart(
         key="waterfall",
-        title="Revenue over cost, step by step",
+        title="Revenue over cost, step by step" + (" (demand-limited: not the endpoint's best)" if held else ""),
         text=f"Revenue over cost falls from {begin:.2f} in theory to {end:.2f}. Steps: {steps}. 1 is break-even.",
         figure=figure([trace], yaxis=axis, shapes=[even], height=380),
     )
@@ -264,7 +265,7 @@ def _over_time(key: str, title: str, unit: str, edges: Floats, values: Floats, a
             text = f"mean {inside.mean():.4g} {unit} in the measure window, {inside.min():.4g} to {inside.max():.4g}"
         shapes = [{"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": round4(at), "x1": round4(at),
                    "line": {"color": "@ink", "width": 1, "dash": "dot"}} for at in (begin, end)]  # fmt: skip
-    axes: Figure = {"xaxis": {"title": {"text": "seconds since the run began; dotted: the measure window"}},
+    axes: Figure = {"xaxis": {"title": {"text": "seconds of the run (dotted: measure window)"}},
             "yaxis": {"title": {"text": unit}, "rangemode": "tozero"}}  # fmt: skip
     return Chart(key=key, title=title, text=text, figure=figure([trace], shapes=shapes, **axes))
 

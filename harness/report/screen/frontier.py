@@ -188,7 +188,7 @@ def _row(level: Level, winners: dict[str, Level], quoted: bool) -> LevelRow:
         readable=contents is not None,
         state=LOAD_WORDS[contents.run.load.state] if contents else "unknown",
         quoted=quoted,
-        too_low=contents is not None and contents.run.length_biased,
+        too_low=contents is not None and contents.run.length_biased and contents.usd_per_1k_useful is not None,
     )
 
 

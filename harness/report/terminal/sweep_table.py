@@ -40,7 +40,7 @@ def _levels(found: Frontier) -> list[Line]:
     lines += [Line(_level(row), spare=0 if rank < 8 else 20) for rank, row in enumerate(found.rows)]
     lines += [one(note, spare=1 + rank) for rank, note in enumerate(found.notes[:2])]
     words = [found.legend]
-    if any(row.cells[4].startswith("~") for row in found.rows):
+    if any(row.too_low for row in found.rows):
         words.append("~ short run: too low")
     if any(row.cells[7] == "held" for row in found.rows):
         words.append("held: demand-limited")
