@@ -1,7 +1,6 @@
 """`trueyield sweep`: one run folder for each level, resumable, and one report over all."""
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -20,25 +19,31 @@ def call(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_sweep_of_the_embedded_simulator(tmp_path: Path) -> None:
-    load = ["quick", "--endpoint", "simulator", "--run-time", "4s", "--max-tokens", "64", "--out", "runs"]
-    done = call(tmp_path, *load, "--users", "4,2")
+    """A sweep that got no further than its first level is resumed: each level is run once, one report is over both."""
+    load = ["quick", "--endpoint", "simulator", "--run-time", "2s", "--max-tokens", "64", "--out", "runs"]
+    done = call(tmp_path, *load, "--users", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     folder = (tmp_path / "runs" / "latest").resolve()
-    levels = json.loads((folder / "sweep.json").read_text())["levels"]
-    assert levels == [{"users": 2, "run": "users-0002"}, {"users": 4, "run": "users-0004"}]
-    for level in levels:
-        assert read_manifest(folder / level["run"]).scenario["users"] == level["users"]
-        assert (folder / level["run"] / "economics.json").exists()
-    assert (folder / "report.html").exists()
-    assert "users" in done.stdout
-
+    begun = json.loads((folder / "sweep.json").read_text())
+    levels = [{"users": 2, "run": "users-0002"}, {"users": 4, "run": "users-0004"}]
+    assert begun["levels"] == levels[:1]
+    (folder / "sweep.json").write_text(json.dumps({**begun, "levels": levels}))
     kept = (folder / "users-0002" / "manifest.json").read_bytes()
-    shutil.rmtree(folder / "users-0004")
+
     again = call(tmp_path, *load, "--resume", str(folder))
     assert again.returncode == 0, again.stdout + again.stderr
     assert "users-0002: finished before" in again.stderr
-    assert read_manifest(folder / "users-0004").finished
     assert (folder / "users-0002" / "manifest.json").read_bytes() == kept
+    for level in levels:
+        assert read_manifest(folder / level["run"]).finished
+        assert read_manifest(folder / level["run"]).scenario["users"] == level["users"]
+        assert (folder / level["run"] / "economics.json").exists()
+    assert (folder / "report.html").exists()
+    assert "users" in again.stdout
+
+
+def test_levels_are_run_lowest_first_and_once() -> None:
+    assert sweep.user_counts(None, None, "16,4,64,4") == (4, 16, 64)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("users", ["", "0,4", "four", "4,-1"])

@@ -20,10 +20,10 @@ DIFFICULTIES = st.integers(1, 6)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.parametrize("seed", [7])
-def test_100k_draws_of_a_seed_never_repeat(name, seed):
+@pytest.mark.parametrize("draws", [20_000, pytest.param(100_000, marks=pytest.mark.soak)])
+def test_draws_of_a_seed_never_repeat(name, draws):
     make = FAMILIES[name].make
-    assert len({make(seed, ordinal, 1).text for ordinal in range(100_000)}) == 100_000
+    assert len({make(7, ordinal, 1).text for ordinal in range(draws)}) == draws
 
 
 def test_countdown_never_repeats_a_set_of_numbers_in_another_order():
@@ -286,7 +286,7 @@ def test_a_thousand_mutated_expressions_are_never_right(name):
 
 
 @given(st.text(max_size=300))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_text_can_be_read(text):
     for framed in (text, f"Answer: {text}", f"\\boxed{{{text}}}"):
         arithmetic.check(42, framed)

@@ -135,16 +135,20 @@ def test_keep_deltas_off() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece",
-    [b"\n", b"data: ", b"data:\n", b": x\n", b"\r", b'data: {"a":"', b"[" * 64, b"data: {}\n\n", b"\xef\xbb\xbf"],
+    ("piece", "blocks"),
+    [
+        *((each, 160) for each in (b"\n", b"data: ", b"data:\n", b": x\n", b"\r")),
+        *((each, 160) for each in (b'data: {"a":"', b"[" * 64, b"\xef\xbb\xbf")),
+        (b"data: {}\n\n", 40),  # each is an event
+    ],
 )
-def test_ten_megabytes_of_anything_in_bounded_time(piece: bytes) -> None:
-    """Quadratic handling of 10 MB would take minutes."""
+def test_megabytes_of_anything_in_bounded_time(piece: bytes, blocks: int) -> None:
+    """Quadratic handling of 10 MB, or of 2.6 MB of events, would take minutes."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
     stream = Stream(make_call())
     stream.feed(head, 1, 1)
     block = piece * (65_536 // len(piece))
-    for _ in range(160):
+    for _ in range(blocks):
         if stream.feed(block, 2, 2):
             break
     stream.decode(1 << 40)

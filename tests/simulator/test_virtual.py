@@ -23,10 +23,10 @@ def edge(batch=None, names=None, cap=None, **author):
 
 @pytest.mark.parametrize(("users", "pause_ns"), [(1, 0), (5, 0), (8, 300 * MS), (40, 0), (40, 500 * MS)])
 def test_littles_law(users, pause_ns):
-    exchanges = list(edge().closed_loop(users, 600 * NS, pause_ns=pause_ns))
+    exchanges = list(edge().closed_loop(users, 200 * NS, pause_ns=pause_ns))
     whole = [truth for truth, _ in exchanges if not truth.aborted]
     mean_ns = sum(truth.ended_ns - truth.arrived_ns for truth in whole) / len(whole)
-    rate = len(whole) / (600 * NS)
+    rate = len(whole) / (200 * NS)
     assert rate * (mean_ns + pause_ns) == pytest.approx(users, rel=0.01)
 
 
