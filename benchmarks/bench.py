@@ -27,7 +27,7 @@ COLUMNS = (
     "truth late us, p99",
 )
 TICKS_PER_S = 100  # USER_HZ of /proc/<pid>/stat on Linux
-ENGINE = "harness.load.reader_process"
+ENGINE = "harness.load.engine.reader_process"
 ROWS = (
     Load(streams=64, interval_ms=20, rounds=4),
     Load(streams=256, interval_ms=20, rounds=4),

@@ -187,6 +187,7 @@ class Deployment:
 class RequestOptions:
     """What this endpoint understands beyond the plain request; nothing else is ever sent to it."""
 
+    form: Literal["chat", "completions"] = "chat"  # which of the two: messages, or one prompt
     cap_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     include_usage: bool = True
     continuous_usage: bool = False
@@ -205,6 +206,8 @@ class Endpoint:
     api_key_env: str | None = None
     allow_http: bool = False
     ca_file: str | None = None
+    #: URL of an HTTP proxy, or "none"; None: the environment's, and never for loopback
+    proxy: str | None = None
     request: RequestOptions = field(default_factory=RequestOptions)
     price_card: PriceCard | None = None
     sell_at: PriceCard | None = None

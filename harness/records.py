@@ -67,6 +67,7 @@ class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str | None = None
     done_seen: bool = False
     retry_after_s: float | None = None
+    rate_limits: dict[str, str] | None = None  # retry-after and (x-)ratelimit-* headers, as they came
     # what was counted
     input_tokens: int | None = None
     cached_tokens: int | None = None
@@ -101,6 +102,14 @@ class Wall(msgspec.Struct, frozen=True, kw_only=True):
     taken_at: str  # ISO 8601 UTC
 
 
+class Pauses(msgspec.Struct, frozen=True, kw_only=True):
+    """Garbage collections of an engine process: each one stopped it."""
+
+    count: int
+    total_ns: int
+    max_ns: int
+
+
 class WorkerEntry(msgspec.Struct, frozen=True, kw_only=True):
     """What the manifest knows of one worker process."""
 
@@ -113,6 +122,7 @@ class WorkerEntry(msgspec.Struct, frozen=True, kw_only=True):
     final: bool = False  # its last message arrived
     engine_lost: bool = False
     not_sent: int = 0
+    gc_pauses: Pauses | None = None  # of its engine, as last told
 
 
 class Stages(msgspec.Struct, frozen=True, kw_only=True):

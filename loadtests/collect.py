@@ -1,4 +1,4 @@
-"""Who talks to whom: plan from the desk to the benches, batches back. One function for each role of a process."""
+"""Who talks to whom: plan from the desk to the stations, batches back. One function for each role of a process."""
 
 import logging
 import tempfile
@@ -11,11 +11,11 @@ from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
 from harness.errors import TrueyieldError
 from harness.load.scenarios import Plan
-from loadtests.bench import Bench
 from loadtests.desk import Desk, Run
 from loadtests.ending import end_master, end_run, end_single, end_worker, hush_interrupts
 from loadtests.options import UNSET_STOP_TIMEOUT, Start, snapshot
 from loadtests.shipping import Batch, from_wire, to_wire
+from loadtests.station import Station
 
 log = logging.getLogger(__name__)
 
@@ -55,18 +55,18 @@ def _join_single(environment: Any, desk: Desk) -> None:
         desk.note(reason)
         end_run(environment)
 
-    bench = Bench("w0", 0, desk.receive, trouble)
-    environment.trueyield_bench = bench
+    station = Station("w0", 0, desk.receive, trouble)
+    environment.trueyield_station = station
     environment.trueyield_trouble = trouble
 
     def begin(**_: Any) -> None:
-        run = _begin(environment, desk, {bench.worker}, runner.target_user_count)
+        run = _begin(environment, desk, {station.worker}, runner.target_user_count)
         if run is not None:
-            bench.open(run.plan, run.elapsed_ns, run.books.spool_path(bench.worker))
+            station.open(run.plan, run.elapsed_ns, run.books.spool_path(station.worker))
 
     environment.events.test_start.add_listener(begin)
-    end_single(environment, desk, bench)
-    bench.start()
+    end_single(environment, desk, station)
+    station.start()
 
 
 def _join_master(environment: Any, desk: Desk) -> None:
@@ -115,26 +115,26 @@ def _join_worker(environment: Any) -> None:
     def trouble(reason: str) -> None:
         runner.send_message(TROUBLE, {"reason": reason})
 
-    bench = Bench(f"w{runner.worker_index}", runner.worker_index, send, trouble)
-    environment.trueyield_bench = bench
+    station = Station(f"w{runner.worker_index}", runner.worker_index, send, trouble)
+    environment.trueyield_station = station
     environment.trueyield_trouble = trouble
 
     def take_plan(environment: Any, msg: Any) -> None:
         plan = msgspec.json.decode(msg.data["plan"], type=Plan)
         try:
-            bench.open(plan, msg.data["elapsed_ns"], _spool_path(msg.data["out"], plan.run_id, bench.worker))
+            station.open(plan, msg.data["elapsed_ns"], _spool_path(msg.data["out"], plan.run_id, station.worker))
         except TrueyieldError as error:
-            trouble(f"worker {bench.worker}: {error}")
+            trouble(f"worker {station.worker}: {error}")
 
     def ask_for_plan(**_: Any) -> None:
-        if bench.waiting:
+        if station.waiting:
             runner.send_message(PLAN_WANTED, {})
 
     environment.events.test_start.add_listener(ask_for_plan)
     runner.register_message(PLAN, take_plan)
-    runner.register_message(BOOKS_CLOSED, lambda environment, msg: bench.forget_spool(msg.data["run_id"]))
-    end_worker(environment, bench)
-    bench.start()
+    runner.register_message(BOOKS_CLOSED, lambda environment, msg: station.forget_spool(msg.data["run_id"]))
+    end_worker(environment, station)
+    station.start()
     runner.send_message(PLAN_WANTED, {})  # a plan that came before we listened is sent again
 
 

@@ -69,7 +69,7 @@ class Run:
 
 
 class Desk:
-    """`distributed`: workers ship their lines to us; otherwise this process's own bench writes records.jsonl."""
+    """`distributed`: workers ship their lines to us; otherwise this process's own station writes records.jsonl."""
 
     def __init__(self, start: Start, *, distributed: bool) -> None:
         """Raises InputError where files or folders are wrong."""

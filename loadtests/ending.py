@@ -19,8 +19,8 @@ from locust.runners import STATE_STOPPING
 
 from harness.errors import ExitCode
 from harness.load.clock import now_ns
-from loadtests.bench import Bench
 from loadtests.desk import Desk
+from loadtests.station import Station
 
 log = logging.getLogger(__name__)
 
@@ -32,18 +32,18 @@ KILL_LIMIT_S = 5.0
 _PR_SET_PDEATHSIG = 1
 
 
-def end_worker(environment: Any, bench: Bench) -> None:
+def end_worker(environment: Any, station: Station) -> None:
     """Wire the end of a worker process."""
     runner = environment.runner
 
     def last_words(**_: Any) -> None:
-        bench.finish()
+        station.finish()
         runner._send_stats()  # Locust sends its own last window only when told to quit, which can be too late
         environment.stop_timeout = 0  # else the worker sleeps that long before it is ready again
 
     def leave(**_: Any) -> None:
         _drain(environment, last_words)
-        bench.close()
+        station.close()
         if environment.process_exit_code is None:
             environment.process_exit_code = 0  # failed requests are the master's business
 
@@ -81,16 +81,16 @@ def end_master(environment: Any, desk: Desk, present: Callable[[], set[str]]) ->
     environment.events.quitting.add_listener(lambda **_: _leave(environment, desk, lambda: desk.close(present, 5.0)))
 
 
-def end_single(environment: Any, desk: Desk, bench: Bench) -> None:
+def end_single(environment: Any, desk: Desk, station: Station) -> None:
     """Wire the end of a single process."""
 
     def last_words(**_: Any) -> None:
-        bench.finish()
+        station.finish()
         desk.close()
 
     def leave(**_: Any) -> None:
         _leave(environment, desk, last_words)
-        bench.close()
+        station.close()
 
     environment.events.test_stopping.add_listener(lambda **_: desk.stopping())
     environment.events.test_stop.add_listener(last_words)

@@ -9,7 +9,7 @@ from locust.exception import StopUser
 from harness.errors import FAILED, Outcome
 from harness.load.figures import e2e_ms, error_text, ttfat_ms, ttft_ms
 from harness.records import StreamRecord
-from loadtests.bench import Bench, Refused
+from loadtests.station import Refused, Station
 from loadtests.switchboard import EngineLost
 
 FIRST_PAUSE_S = 0.1
@@ -33,11 +33,11 @@ class ClosedLoopUser(User):
     def ask(self) -> None:
         """One call; a dead or refusing target is asked again after a growing pause, never in a spin."""
         try:
-            record = bench_of(self.environment).ask()
+            record = station_of(self.environment).ask()
         except Refused as refusal:
             self.environment.trueyield_trouble(f"stopped by its cap: {refusal}")
             raise StopUser from refusal
-        except EngineLost as loss:  # the bench has told the desk
+        except EngineLost as loss:  # the station has told the desk
             raise StopUser from loss
         report(self.environment, record)
         if record.outcome in FAILED:
@@ -47,12 +47,12 @@ class ClosedLoopUser(User):
             self._pause_s = FIRST_PAUSE_S
 
 
-def bench_of(environment: Any) -> Bench:
-    """This process's bench. A worker can be told to spawn while it is still being wired."""
-    while not hasattr(environment, "trueyield_bench"):
+def station_of(environment: Any) -> Station:
+    """This process's station. A worker can be told to spawn while it is still being wired."""
+    while not hasattr(environment, "trueyield_station"):
         gevent.sleep(0.05)
-    bench: Bench = environment.trueyield_bench
-    return bench
+    station: Station = environment.trueyield_station
+    return station
 
 
 def report(environment: Any, record: StreamRecord) -> None:

@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "harness.theory": ("harness.errors", "harness.providers"),
     "harness.config": (*SHARED, "harness.load.scenarios", "harness.load.prompts"),
     "harness.load": ("harness.errors", "harness.providers", "harness.records", "harness.__version__", "harness"),
+    "harness.probe": (*SHARED, "harness.load", "harness.config"),
     "harness.measure": (*SHARED, "harness.load.prompts", "harness.load.families", "harness.load.scenarios"),
     "harness.price": (*SHARED, "harness.measure", "harness.load.scenarios"),
     "harness.report": (
@@ -49,14 +50,7 @@ ONLY_IN = {
     "scipy": ("harness.measure", "harness.price", "harness.report"),
     "pyarrow": ("harness.measure",),
 }
-CLOCK_READERS = (
-    "harness.load.clock",
-    "harness.load.engine",
-    "harness.load.reader",
-    "harness.load.stamps",
-    "harness.simulator",
-    "loadtests",
-)
+CLOCK_READERS = ("harness.load.clock", "harness.load.engine", "harness.simulator", "loadtests")
 CLOCKS = {"time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"}
 
 

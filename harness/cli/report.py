@@ -13,10 +13,10 @@ from rich.console import Console
 from harness.errors import ExitCode, TrueyieldError
 from harness.measure.runs import measure, write_run
 from harness.price.economics import price, write_economics
-from harness.report.contents import is_sweep, level_folders, read_run_contents, read_sweep_contents
-from harness.report.documents import write_report
-from harness.report.frontier import frontier
+from harness.report.contents import RunContents, is_sweep, level_folders, read_run_contents, read_sweep_contents
+from harness.report.documents import write_report, write_run_report
 from harness.report.gates import Verdict, judge, read_verdicts, with_default, write_verdicts
+from harness.report.screen import frontier
 from harness.report.terminal import closing_table
 
 
@@ -85,17 +85,18 @@ def _sweep(folder: Path, work: _Rebuild) -> int:
         except TrueyieldError as error:
             work.trouble.append(_told(error))
             codes[level] = ExitCode.INVALID
-        else:
-            _page(level, work)
-    best = frontier(read_sweep_contents(folder)).best
+    sweep = read_sweep_contents(folder)
+    for contents in sweep.readable:  # only now is it known how loaded each level was
+        _page(contents.folder, work, contents)
+    best = frontier(sweep).best
     if best is None or ExitCode.INVALID in codes.values():
         return ExitCode.INVALID
     return codes[folder / best.name]
 
 
-def _page(folder: Path, work: _Rebuild) -> Path | None:
+def _page(folder: Path, work: _Rebuild, contents: RunContents | None = None) -> Path | None:
     try:
-        return write_report(folder)
+        return write_report(folder) if contents is None else write_run_report(contents)
     except Exception as error:  # the closing table and the numbers do not depend on a page
         work.trouble.append(f"{folder}: report.html could not be written: {_told(error)}")
         return None

@@ -15,6 +15,7 @@ from harness.cli.forecast import Forecast, forecast, is_remote
 from harness.config import default_providers_path, list_scenarios, load_providers, load_scenario, read_key
 from harness.config import resolve_endpoint as find_endpoint
 from harness.errors import InputError, Mistake
+from harness.load.limits import no_room_for
 from harness.load.orders import Order, make_plan, mistakes_in
 from harness.load.places import child_environment, free_port, locustfile, port_taken, unwritable
 from harness.load.scenarios import Plan
@@ -145,6 +146,8 @@ def checked_plan(order: Order, setting: Setting, *, needs_key: bool = True) -> P
     endpoint = None
     if providers is not None and order.endpoint:
         endpoint = _tried(lambda: find_endpoint(order.endpoint, order.model, providers), found)
+    if scenario is not None:
+        found += no_room_for(order.users or scenario.users, setting.processes, one_machine=True)
     if endpoint is not None and needs_key:
         resolved = endpoint
         _tried(lambda: read_key(resolved), found)

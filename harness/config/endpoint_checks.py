@@ -20,7 +20,9 @@ from harness.providers import Accelerator, Catalog
 _STORED_ONLY = frozenset({"q4_k_m", "mxfp4"})
 _HALF = frozenset({"bf16", "fp16"})
 #: Fields of a request that trueyield itself writes.
-_OWN_BODY = frozenset({"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens"})
+_OWN_BODY = frozenset(
+    {"model", "messages", "prompt", "stream", "stream_options", "max_tokens", "max_completion_tokens"}
+)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*", re.ASCII)
 _OWN_HEADERS = frozenset({"host", "content-length", "content-type", "transfer-encoding", "connection", "x-request-id"})
@@ -52,6 +54,7 @@ def check_entry(
     """Add every mistake in the meaning of one entry."""
     entry = _Entry(document, place, found, catalog, mistakes)
     _check_address(entry)
+    _check_proxy(entry)
     _check_request(entry)
     _check_cards(entry)
     deployment = found.get("deployment")
@@ -116,6 +119,20 @@ def _check_transport(entry: _Entry, address: Address, variable: str | None) -> N
     path = Path(entry.document.name).parent / Path(ca_file).expanduser()
     if not path.is_file():
         entry.tell(("ca_file",), shown(ca_file), "a file that exists; a relative path starts beside this file")
+
+
+def _check_proxy(entry: _Entry) -> None:
+    """A proxy's user and password belong in the environment, like a key."""
+    found = entry.text("proxy")
+    if found is None or found == "none":
+        return
+    try:
+        address = read_url(found)
+    except BadUrl as problem:
+        entry.tell(("proxy",), problem.found, "http://host:port without user and password, or none")
+        return
+    if address.scheme != "http":
+        entry.tell(("proxy",), f"{address.scheme}:// to the proxy", "http://host:port")
 
 
 def _check_request(entry: _Entry) -> None:

@@ -49,6 +49,7 @@ class DeploymentRow(Row):
 class RequestRow(Row):
     """What goes beyond the plain request."""
 
+    form: Literal["chat", "completions"] = "chat"
     cap_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     include_usage: bool = True
     continuous_usage: bool = False
@@ -70,6 +71,7 @@ class EndpointRow(Row):
     api_key_env: Text | None = Field(default=None, description="NAME_OF_A_VARIABLE, in capitals")
     allow_http: bool = False
     ca_file: Text | None = None
+    proxy: Text | None = Field(default=None, description="http://host:port, or none")
     accept_unverified: bool = False
     price_card: Text | None = None
     sell_at: Text | None = None

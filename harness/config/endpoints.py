@@ -88,7 +88,7 @@ def _endpoint(document: Document, name: str, found: Any, catalog: Catalog, mista
         compare_with=tuple(catalog.prices[card] for card in row.compare_with),
         deployment=_deployment(row.deployment, catalog) if row.deployment else None,
         notes=_doubts(row, catalog),
-        **row.model_dump(include={"model", "dialect", "api_key_env", "allow_http", "embedded"}),
+        **row.model_dump(include={"model", "dialect", "api_key_env", "allow_http", "proxy", "embedded"}),
     )
 
 

@@ -8,17 +8,35 @@ from typing import Literal
 
 import msgspec
 
-from harness.records import Stage
+from harness.records import Pauses, Stage
+
+
+class Proxy(msgspec.Struct, frozen=True, array_like=True):
+    """An HTTP proxy. `authorization`: value of Proxy-Authorization, from the user and password of its URL."""
+
+    host: str
+    port: int
+    authorization: str | None = None
 
 
 class Target(msgspec.Struct, frozen=True, array_like=True):
-    """Where to connect. `addresses` are resolved before the run: (family, ip, port) triples, tried in order."""
+    """Where to connect. `addresses` are resolved before the run: (family, ip, port) triples, tried in order.
+
+    With a proxy they are the proxy's: it tunnels to a TLS target, and takes whole URLs for a plain one.
+    """
 
     host: str
     port: int
     tls: bool = False
     ca_file: str | None = None
     addresses: tuple[tuple[int, str, int], ...] = ()
+    proxy: Proxy | None = None
+
+    @property
+    def authority(self) -> str:
+        """host:port as a request names it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
 
 
 class Deadlines(msgspec.Struct, frozen=True, array_like=True):
@@ -73,12 +91,13 @@ class Finished(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Live(msgspec.Struct, frozen=True, array_like=True):
-    """Once a second: how many calls are open, how many wait for their first token, deltas since the start."""
+    """Once a second: open calls, those that wait for their first token; deltas and GC pauses since the start."""
 
     at_ns: int
     in_flight: int
     awaiting_first: int
     deltas: int
+    pauses: Pauses | None = None
 
 
 CancelReason = Literal["censored", "preflight"]

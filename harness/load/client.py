@@ -3,9 +3,9 @@
 from types import TracebackType
 from typing import Self
 
-from harness.load.calls import Call, Finished, Identity
+from harness.load.calls import Call, Finished, Identity, Target
 from harness.load.clock import now_ns
-from harness.load.dialects import build_get, resolve_target
+from harness.load.dialects import Plain, base_path, build_plain, resolve_target
 from harness.load.engine import Engine
 from harness.providers import Endpoint
 from harness.records import decode_record
@@ -52,12 +52,16 @@ class Client:
 
     def get(self, endpoint: Endpoint, path: str, key: str | None) -> tuple[int | None, str]:
         """GET below the endpoint's base URL: (status, body); status None, and the reason, where no answer came."""
-        identity = Identity(
-            run_id="", request_id=f"get-{now_ns():x}", worker="", seq=0, endpoint=endpoint.name, model=endpoint.model,
-            scenario="", stage="warmup", started_ns=now_ns(),
-        )  # fmt: skip
-        finished = self.call(build_get(endpoint, path, resolve_target(endpoint), key, identity))
+        finished = self.plain(endpoint, Plain(path=base_path(endpoint) + path), resolve_target(endpoint), key)
         record = decode_record(finished.line)
         if record.status is None:
             return None, record.error or record.outcome.value
         return record.status, finished.answer or ""
+
+    def plain(self, endpoint: Endpoint, plain: Plain, target: Target, key: str | None) -> Finished:
+        """GET or POST any path of the endpoint's host; the body is the answer."""
+        identity = Identity(
+            run_id="", request_id=f"plain-{now_ns():x}", worker="", seq=0, endpoint=endpoint.name,
+            model=endpoint.model, scenario="", stage="warmup", started_ns=now_ns(),
+        )  # fmt: skip
+        return self.call(build_plain(endpoint, plain, target, key, identity))

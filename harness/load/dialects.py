@@ -5,6 +5,7 @@ endpoint that did not declare it.
 """
 
 import ipaddress
+import os
 import re
 import socket
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,8 +17,9 @@ import msgspec
 import harness
 from harness.errors import InputError, Mistake, PreflightError
 from harness.load.calls import Call, Deadlines, Identity, Target
+from harness.load.proxies import Destination, proxy_for
 from harness.load.scenarios import Plan
-from harness.providers import Endpoint
+from harness.providers import Endpoint, RequestOptions
 
 #: Dialects whose server can be told to ignore the end-of-sequence token.
 IGNORES_EOS = frozenset({"vllm", "llamacpp"})
@@ -29,6 +31,14 @@ _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", 
                    "accept-encoding", "x-request-id", "expect", "upgrade"})  # fmt: skip
 
 _encode = msgspec.json.Encoder().encode
+
+
+class Plain(msgspec.Struct, frozen=True, kw_only=True):
+    """A request outside the run: any path of the endpoint's host; its body comes back as text."""
+
+    path: str
+    body: Mapping[str, Any] | None = None  # None: a GET
+    total_s: float = 20.0
 
 
 class Asked(Protocol):
@@ -43,13 +53,16 @@ def resolve_target(endpoint: Endpoint) -> Target:
     """Host, port, TLS and resolved addresses of an endpoint. Names are looked up here, never during a run."""
     url = _split_url(endpoint)
     host = (url.hostname or "").encode("idna").decode("ascii") if not _is_ip(url.hostname or "") else url.hostname or ""
-    port = url.port or (443 if url.scheme == "https" else 80)
+    tls = url.scheme == "https"
+    port = url.port or (443 if tls else 80)
+    proxy = proxy_for(Destination(host=host, port=port, tls=tls), endpoint.proxy, os.environ)
     return Target(
         host=host,
         port=port,
-        tls=url.scheme == "https",
-        ca_file=endpoint.ca_file if url.scheme == "https" else None,
-        addresses=_look_up(host, port),
+        tls=tls,
+        ca_file=endpoint.ca_file if tls else None,
+        addresses=_look_up(host, port) if proxy is None else _look_up(proxy.host, proxy.port),
+        proxy=proxy,
     )
 
 
@@ -74,17 +87,20 @@ def build_call(plan: Plan, prompt: Asked, identity: Identity, target: Target, ke
     )
 
 
-def build_get(endpoint: Endpoint, path: str, target: Target, key: str | None, identity: Identity) -> Call:
-    """A plain GET below the base URL (`/models`); its body comes back as the answer text."""
+def build_plain(endpoint: Endpoint, plain: Plain, target: Target, key: str | None, identity: Identity) -> Call:
+    """A GET or POST of any path on the endpoint's own host, e.g. `/version` or `/v1/models`."""
     _refuse_open_key(endpoint, target, key)
-    fields = _fields(identity, endpoint.request.headers, key, None)
+    content = b"" if plain.body is None else _encode(plain.body)
+    length = None if plain.body is None else len(content)
+    fields = _fields(identity, endpoint.request.headers, key, length)
+    total_s = plain.total_s
     return Call(
         identity=identity,
         target=target,
-        payload=_head("GET", base_path(endpoint) + path, target, fields),
+        payload=_head("GET" if length is None else "POST", plain.path, target, fields) + content,
         dialect="raw",
         stream=False,
-        deadlines=Deadlines(connect_s=10, ttft_s=20, gap_s=20, total_s=20),
+        deadlines=Deadlines(connect_s=min(10.0, total_s), ttft_s=total_s, gap_s=total_s, total_s=total_s),
         keep_deltas=False,
     )
 
@@ -96,11 +112,11 @@ def base_path(endpoint: Endpoint) -> str:
 
 
 def request_path(endpoint: Endpoint) -> str:
-    """Path (and query, as Azure needs it) of chat completions."""
+    """Path (and query, as Azure needs it) of chat completions, or of the older completions."""
     url = _split_url(endpoint)
     path = base_path(endpoint)
-    if not path.endswith("/chat/completions"):
-        path += "/chat/completions"
+    if not path.endswith("/completions"):
+        path += "/completions" if endpoint.request.form == "completions" else "/chat/completions"
     return path + (f"?{url.query}" if url.query else "")
 
 
@@ -108,7 +124,7 @@ def _body(plan: Plan, prompt: Asked, fixed_length: bool) -> dict[str, Any]:
     endpoint, workload, request = plan.endpoint, plan.scenario.workload, plan.endpoint.request
     body: dict[str, Any] = {
         "model": endpoint.model,
-        "messages": prompt.messages,
+        **_asked(prompt, request),
         "stream": True,
         request.cap_field: workload.max_tokens,
     }
@@ -125,6 +141,13 @@ def _body(plan: Plan, prompt: Asked, fixed_length: bool) -> dict[str, Any]:
     if not body["stream"]:
         body.pop("stream_options", None)  # vLLM answers 400 to both
     return body
+
+
+def _asked(prompt: Asked, request: RequestOptions) -> dict[str, Any]:
+    """Messages, or for the older API their texts as one prompt."""
+    if request.form == "completions":
+        return {"prompt": "\n\n".join(message["content"] for message in prompt.messages)}
+    return {"messages": prompt.messages}
 
 
 def _fields(identity: Identity, extra: Mapping[str, str], key: str | None, length: int | None) -> list[tuple[str, str]]:
@@ -151,7 +174,11 @@ def _head(method: str, path: str, target: Target, fields: Iterable[tuple[str, st
     host = f"[{target.host}]" if ":" in target.host else target.host
     if target.port != (443 if target.tls else 80):
         host += f":{target.port}"
-    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}"]
+    # A proxy needs the whole URL; through a tunnel the target itself reads the request.
+    whole = f"http://{host}{path}" if target.proxy is not None and not target.tls else path
+    lines = [f"{method} {whole} HTTP/1.1", f"Host: {host}"]
+    if target.proxy is not None and not target.tls and target.proxy.authorization:
+        lines.append(f"Proxy-Authorization: {target.proxy.authorization}")
     mistakes = []
     for name, value in fields:
         if not _HEADER_NAME.match(name) or not _HEADER_VALUE.match(value):
@@ -206,7 +233,8 @@ def _refuse_open_key(endpoint: Endpoint, target: Target, key: str | None) -> Non
     """A key must not cross a network in clear text."""
     if key is None or target.tls or endpoint.allow_http:
         return
-    if not all(ipaddress.ip_address(ip.partition("%")[0]).is_loopback for _, ip, _ in target.addresses):
+    here = all(ipaddress.ip_address(ip.partition("%")[0]).is_loopback for _, ip, _ in target.addresses)
+    if target.proxy is not None or not here:
         raise InputError(
             [Mistake(endpoint.name, "base_url", "plain http with an API key", "https, or allow_http: true")],
             "anybody on the way could read the key",

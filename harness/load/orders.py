@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.errors import InputError, Mistake
+from harness.load.limits import no_room_for
 from harness.load.scenarios import Plan, Scenario
 from harness.providers import Endpoint
 
@@ -16,7 +17,7 @@ OPEN_END_S = 365 * 86_400.0
 #: Headers that carry a secret. They would end up in process lists and in the spawn messages of Locust.
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"})
 #: What the stream core and the engine set themselves.
-_OWN_FIELDS = frozenset({"model", "messages", "stream", "stream_options"})
+_OWN_FIELDS = frozenset({"model", "messages", "prompt", "stream", "stream_options"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +59,15 @@ def make_plan(order: Order, endpoint: Endpoint, scenario: Scenario, *, run_id: s
     found = mistakes_in(order, workers)
     if order.max_usd is not None and endpoint.price_card is None:
         found.append(Mistake("command line", "--max-usd", f"no price card on {endpoint.name}", "an entry with a price"))
+    planned = overlay(order, scenario)
+    found += no_room_for(planned.users, workers, one_machine=False)
     if found:
         raise InputError(found)
     return Plan(
         run_id=run_id,
         seed=order.seed,
         endpoint=endpoint,
-        scenario=overlay(order, scenario),
+        scenario=planned,
         workers=workers,
         keep_deltas=order.keep_deltas,
         extra_headers=_headers(order.headers),

@@ -8,12 +8,12 @@ import msgspec
 
 from harness.errors import Outcome, PreflightError
 from harness.load.calls import Identity
-from harness.load.chunk import error_text
 from harness.load.client import Client
 from harness.load.clock import now_ns
 from harness.load.dialects import build_call, request_path, resolve_target
 from harness.load.scenarios import Plan, Scenario, Workload
-from harness.load.scrub import scrub
+from harness.load.stream.chunk import error_text
+from harness.load.stream.scrub import scrub
 from harness.providers import Endpoint
 from harness.records import StreamRecord, decode_record
 

@@ -6,13 +6,13 @@ other loads can show: `levels_of` compares them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from harness.errors import Outcome
 from harness.measure.metrics import NS_PER_S
-from harness.measure.results import Load, LoadState
+from harness.measure.results import Load, LoadState, RunResult
 from harness.measure.sheet import Sheet
 
 #: the endpoint had nothing to do in at least this share of the window
@@ -25,6 +25,9 @@ QUEUED_TTFT_RATIO = 3.0
 REFUSED_SHARE = 0.01
 #: a level "still gains" while its output rate grows by this share of the growth in users
 GAINING = 0.5
+#: SLOs hold at a load while at most this share of its requests missed one or failed
+MISSING_SHARE = 0.1
+_ALONE = "one run cannot show what a higher or lower load would give: use a sweep"
 
 
 def load_of(sheet: Sheet, mean_in_flight: float, mean_decoding: float) -> Load:
@@ -46,9 +49,7 @@ def load_of(sheet: Sheet, mean_in_flight: float, mean_decoding: float) -> Load:
         return Load(state="saturated", evidence=("requests queued in front of the endpoint", *evidence))
     if idle >= IDLE_SHARE:
         return Load(state="demand_limited", evidence=("the endpoint stood idle for a part of the window", *evidence))
-    return Load(
-        state="unknown", evidence=(*evidence, "one run cannot show what a higher or lower load would give: use a sweep")
-    )
+    return Load(state="unknown", evidence=(*evidence, _ALONE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,41 @@ class Level:
     users: float
     output_tokens_per_s: float
     slos_hold: bool | None = None
+
+
+def slos_hold(run: RunResult) -> bool | None:
+    """Nine in ten judged requests met every SLO; None where there are no SLOs or no requests."""
+    useful = run.useful
+    if not run.slos or not useful.total:
+        return None
+    missed = useful.why_not.get("slo_missed", 0) + useful.why_not.get("failed", 0)
+    return missed <= MISSING_SHARE * useful.total
+
+
+def judged_by_neighbours(runs: Sequence[tuple[int, RunResult]]) -> list[Load]:
+    """Users and result of each valid level of a sweep, in any order; their states, in the same order.
+
+    What a run saw itself stays as evidence, and stays the state where the neighbours show nothing or where the
+    endpoint stood idle: an idle endpoint is demand_limited whatever a noisy neighbour gained.
+    """
+    order = sorted(range(len(runs)), key=lambda place: runs[place][0])
+    offered = [_offered(*runs[place]) for place in order]
+    found = {place: load for place, load in zip(order, levels_of(offered), strict=True)}
+    return [_joined(run.load, found[place]) for place, (_, run) in enumerate(runs)]
+
+
+def _offered(users: int, run: RunResult) -> Level:
+    rate = run.throughput.output_tokens_per_s or 0.0
+    return Level(users=users, output_tokens_per_s=rate, slos_hold=slos_hold(run))
+
+
+def _joined(own: Load, shown: Load) -> Load:
+    seen = tuple(text for text in own.evidence if text != _ALONE)
+    if shown.state == "unknown":
+        return own
+    if own.state == "demand_limited":
+        return replace(own, evidence=(*seen, *shown.evidence))
+    return Load(state=shown.state, evidence=(*shown.evidence, *seen))
 
 
 def levels_of(levels: Sequence[Level]) -> list[Load]:

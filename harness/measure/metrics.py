@@ -107,6 +107,13 @@ def connect_s(record: StreamRecord) -> float | None:
     return _seconds(record.connect_begin_ns, record.connect_end_ns)
 
 
+def connection_wait_s(record: StreamRecord) -> float | None:
+    """From the call's start until a connection was dialled, or an idle one taken: our own queue."""
+    if record.connection == "reused":
+        return _seconds(record.started_ns, record.sent_first_ns)
+    return _seconds(record.started_ns, record.connect_begin_ns)
+
+
 def client_lag_s(record: StreamRecord) -> float | None:
     """The 99th percentile of one stream's reads: its worst moments, not its mean."""
     return None if record.client_lag_ns is None else record.client_lag_ns.p99 / NS_PER_S
@@ -220,6 +227,9 @@ METRICS: dict[str, Metric] = {
                source="output_tokens", value=_tokens(osl_tokens)),
         Metric(name="connect_s", unit="s", formula="connection set-up, TLS included, of fresh connections",
                source="connect_end_ns - connect_begin_ns", value=connect_s),
+        Metric(name="connection_wait_s", unit="s", formula="start of the call -> dialling, or an idle connection taken",
+               source="connect_begin_ns (reused: sent_first_ns) - started_ns", value=connection_wait_s,
+               population="all"),
         Metric(name="client_lag_s", unit="s", formula="p99 over a stream's reads of read time - kernel arrival",
                source="client_lag_ns.p99", value=client_lag_s, population="all"),
         Metric(name="lateness_s", unit="s", formula="last request byte written - planned start",

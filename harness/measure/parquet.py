@@ -18,7 +18,12 @@ from harness.measure.metrics import METRICS
 from harness.records import StreamRecord
 
 _ARROW = {int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
-_OWN_COLUMNS = ("client_lag_ns", "server_times", "delta_offsets")  # not plain values; written in their own way
+_OWN_COLUMNS = (
+    "client_lag_ns",
+    "server_times",
+    "rate_limits",
+    "delta_offsets",
+)  # not plain values; written in their own way
 
 
 def write_parquet(folder: Path) -> Path:
@@ -39,8 +44,9 @@ def table_of(records: Sequence[StreamRecord]) -> Any:
     for part in ("mean", "p99", "max"):
         lags = [getattr(record.client_lag_ns, part, None) for record in records]
         columns[f"client_lag_ns_{part}"] = pa.array(lags, pa.float64())
-    times = [record.server_times and msgspec.json.encode(record.server_times).decode() for record in records]
-    columns["server_times"] = pa.array(times, pa.string())
+    for name in ("server_times", "rate_limits"):
+        texts = [found and msgspec.json.encode(found).decode() for found in (getattr(r, name) for r in records)]
+        columns[name] = pa.array(texts, pa.string())
     columns["delta_offsets_us"] = _offset_lists(records)
     for metric in METRICS.values():
         if metric.pool is None:

@@ -1,6 +1,6 @@
 """RunResult of a run folder: manifest and records in, run.json out. Reads no clock: same folder, same result."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,12 +17,16 @@ from harness.measure.sheet import output_tokens_inside, sheet_of
 from harness.measure.use import Use, slos_of, use_of, useful_of
 from harness.measure.validity import invalid_reasons
 from harness.measure.window import Window, clocks_of, window_of
+from harness.records import StreamRecord
 
 __all__ = ["Grade", "Use", "grade", "grades_of", "measure", "read_run", "slos_of", "use_of", "write_run"]
 
 #: a window shorter than this many median E2E, or more censored than this, leaves out the long answers
 MIN_WINDOW_E2E = 3.0
 MAX_CENSORED_SHARE = 0.05
+
+#: a stream of so many deltas that came in one single read was held back by something on the way
+BUFFERED_DELTAS = 8
 
 _QUANTILES = "p90 needs n >= 29, p95 59, p99 299, p99.9 2,995"
 
@@ -180,6 +184,7 @@ def _notes(study: Study, grades: Mapping[str, Grade], biased: str | None) -> lis
     )
     if checked:
         notes.append(f"{checked} answers have a checker but their text was not kept: they count as not wrong")
+    notes += _buffered(sheet.records)
     on_user_clock = sum(record.clock == "user" for record in sheet.records)
     if on_user_clock:
         notes.append(
@@ -192,3 +197,15 @@ def _notes(study: Study, grades: Mapping[str, Grade], biased: str | None) -> lis
     if not_sent:
         notes.append(f"{not_sent} planned requests were NOT SENT: our own cap on requests in flight refused them")
     return notes
+
+
+def _buffered(records: Sequence[StreamRecord]) -> list[str]:
+    """Streams whose deltas all came in one read: tokens are made one by one, so something held them back."""
+    long = [record for record in records if record.deltas >= BUFFERED_DELTAS]
+    at_once = sum(record.shared_reads == record.deltas - 1 for record in long)
+    if not at_once:
+        return []
+    return [
+        f"{at_once} of {len(long)} streams of {BUFFERED_DELTAS} deltas or more came in one read: something on the way "
+        "buffers them (proxy_buffering?), so their TTFT is their E2E"
+    ]

@@ -1,13 +1,14 @@
 """A run or sweep folder in, its values out: what every way of reporting starts from."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from harness.errors import InputError, Mistake
+from harness.measure.load_state import judged_by_neighbours, slos_hold
 from harness.measure.results import RunResult
 from harness.price.results import Economics
 from harness.providers import Endpoint
@@ -82,6 +83,16 @@ class Level:
     contents: RunContents | None
     trouble: str | None = None
 
+    @property
+    def usable(self) -> bool:
+        """Its numbers may be compared and quoted."""
+        return self.contents is not None and self.contents.run.valid
+
+    @property
+    def slos_hold(self) -> bool | None:
+        """Whether the SLOs held at this load; None: there are none, or nothing was measured."""
+        return slos_hold(self.contents.run) if self.contents is not None else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepContents:
@@ -135,14 +146,27 @@ def read_run_contents(folder: Path) -> RunContents:
 
 
 def read_sweep_contents(folder: Path) -> SweepContents:
-    """A sweep folder with every level that can be read."""
+    """A sweep folder with every level that can be read, each load judged by its neighbours."""
     sweep = _read_sweep_file(folder)
     return SweepContents(
         folder=folder,
         sweep_id=sweep.sweep_id,
         scenario=_name(sweep.scenario),
         endpoint=_name(sweep.endpoint),
-        levels=tuple(_read_level(folder, entry) for entry in sweep.levels),
+        levels=_judged(tuple(_read_level(folder, entry) for entry in sweep.levels)),
+    )
+
+
+def _judged(levels: tuple[Level, ...]) -> tuple[Level, ...]:
+    """Load states that no run can tell alone; an invalid level says nothing about its neighbours."""
+    usable = [level for level in levels if level.usable]
+    runs = [(level.users, level.contents.run) for level in usable if level.contents is not None]
+    states = {id(level): load for level, load in zip(usable, judged_by_neighbours(runs), strict=True)}
+    return tuple(
+        replace(level, contents=replace(level.contents, run=replace(level.contents.run, load=states[id(level)])))
+        if level.contents is not None and id(level) in states
+        else level
+        for level in levels
     )
 
 

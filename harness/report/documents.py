@@ -19,14 +19,14 @@ from markupsafe import Markup
 
 from harness import __version__
 from harness.report import quantities as q
-from harness.report.charts import Chart, run_charts
+from harness.report.charts.arrays import Arrays, read_arrays
+from harness.report.charts.drawing import Chart
+from harness.report.charts.run_charts import run_charts
+from harness.report.charts.sweep_charts import sweep_charts
 from harness.report.contents import RunContents, SweepContents, is_sweep, read_run_contents, read_sweep_contents
-from harness.report.frontier import frontier
-from harness.report.frontier_charts import sweep_charts
 from harness.report.gates import read_verdicts
 from harness.report.glossary import LATENCY_TERMS, TERMS
-from harness.report.samples import Samples, read_samples
-from harness.report.screen import bill_text, first_screen
+from harness.report.screen import bill_text, first_screen, frontier, too_low
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -41,7 +41,17 @@ class _Library:
 
 def write_report(folder: Path) -> Path:
     """Write report.html of a run or sweep folder, whole or not at all; returns its path."""
-    text = sweep_page(read_sweep_contents(folder)) if is_sweep(folder) else run_page(read_run_contents(folder))
+    if is_sweep(folder):
+        return _written(folder, sweep_page(read_sweep_contents(folder)))
+    return write_run_report(read_run_contents(folder))
+
+
+def write_run_report(contents: RunContents) -> Path:
+    """The same of contents that were read before, such as those of a sweep's level that its neighbours judged."""
+    return _written(contents.folder, run_page(contents))
+
+
+def _written(folder: Path, text: str) -> Path:
     draft = folder / "report.html.part"
     draft.write_text(text, encoding="utf-8")
     return draft.replace(folder / "report.html")
@@ -49,8 +59,8 @@ def write_report(folder: Path) -> Path:
 
 def run_page(contents: RunContents) -> str:
     """The whole page of one run."""
-    samples, trouble = _samples(contents)
-    charts, undrawn = run_charts(contents, samples)
+    arrays, trouble = _arrays(contents)
+    charts, undrawn = run_charts(contents, arrays)
     money, run = contents.economics, contents.run
     return _render(
         "run.html.j2",
@@ -60,8 +70,9 @@ def run_page(contents: RunContents) -> str:
         run=run,
         money_values=money,
         bill_text=bill_text(money) if money else "",
-        samples=samples,
+        arrays=arrays,
         slos=contents.slos,
+        too_low=[name for name in run.metrics if too_low(contents, name)],
         verdicts=read_verdicts(contents.folder),
         notes=(*run.notes, *(money.notes if money else ()), *contents.manifest.notes, *trouble, *undrawn),
         missing=sorted({**(money.reasons if money else {}), **run.reasons}.items()),
@@ -91,9 +102,9 @@ def sweep_page(sweep: SweepContents) -> str:
     )
 
 
-def _samples(contents: RunContents) -> tuple[Samples | None, tuple[str, ...]]:
+def _arrays(contents: RunContents) -> tuple[Arrays | None, tuple[str, ...]]:
     try:
-        return read_samples(contents.folder, contents.manifest), ()
+        return read_arrays(contents.folder, contents.manifest), ()
     except Exception as error:  # odd records cost the reader some charts, never the report
         return None, (f"records could not be read for charts: {type(error).__name__}: {error}",)
 
@@ -126,10 +137,16 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
     )
     environment.filters |= {
-        "usd": q.usd, "seconds": q.seconds, "percent": q.percent, "rate": q.rate, "count": q.count, "plain": q.plain,
+        "usd": q.usd, "seconds": q.seconds, "percent": q.percent, "rate": q.rate,
+        "count": q.count, "plain": q.plain, "sentence": _sentence,
     }  # fmt: skip
     environment.finalize = _harmless
     return environment
+
+
+def _sentence(text: str) -> str:
+    """The first letter large, the others as they are (SLO, TTFT)."""
+    return text[:1].upper() + text[1:]
 
 
 def _harmless(value: Any) -> Any:

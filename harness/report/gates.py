@@ -27,7 +27,7 @@ import msgspec
 from harness.errors import InputError, Mistake, Outcome
 from harness.measure.results import Distribution
 from harness.report.contents import RunContents, read_run_contents
-from harness.report.keys import numeric_keys, value_at
+from harness.report.gate_keys import numeric_keys, value_at
 
 VERDICTS_SCHEMA = 1
 DEFAULT_GATE = "share(failed) < 0.05"

@@ -18,7 +18,11 @@ TERMS: dict[str, tuple[str, str]] = {
     ),
     "limited_by": (
         "limited by",
-        "The resource that sets the bound; in brackets: the batch that decoded.",
+        "The resource that sets the bound, and what caps the batch where the batch is what limits.",
+    ),
+    "batch": (
+        "in-flight batch",
+        "Requests that were being decoded at the same time, on average. The theory of this load is for this batch.",
     ),
     "fraction": ("measured / theory", "The measured output rate over the bound at this load."),
     "interactivity": ("tok/s/user", "How fast one answer streams: 1 / TPOT, the median over requests."),
@@ -39,6 +43,11 @@ TERMS: dict[str, tuple[str, str]] = {
     "test_bill": (
         "test bill",
         "All that this test cost, useful or not. Unit costs count the measure window only.",
+    ),
+    "length_bias": (
+        "too low",
+        "A short run ends before its long answers do: those that it saw are shorter, so OSL, think time and $ per "
+        "answer are too low. Rates of tokens stand.",
     ),
     "demand_limited": (
         "demand-limited",

@@ -34,14 +34,15 @@ def signed_percent(ratio: float | None) -> str:
     if ratio is None or not math.isfinite(ratio):
         return MISSING
     decimals = 1 if abs(ratio) < 0.1 else 0
-    return f"{100 * ratio:+,.{decimals}f}%"
+    points = round(100 * ratio, decimals)
+    return f"{points:+,.{decimals}f}%" if points else "0%"
 
 
 def percent(share: float | None) -> str:
     """A share: 93.1%, 0.3%, 28%."""
     if share is None or not math.isfinite(share):
         return MISSING
-    points = round(100 * share, 6)
+    points = round(100 * share, 1) + 0.0  # + 0.0 makes 0.0 of -0.0: "-0%" says nothing
     return f"{points:,.0f}%" if points == round(points) or abs(points) >= 1000 else f"{points:,.1f}%"
 
 

@@ -1,5 +1,6 @@
 """The main job against a simulator that wrote down what it really did: counts equal, times within a stated error."""
 
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -78,3 +79,31 @@ def test_a_real_llama_cpp_server_gives_a_complete_run_folder(tmp_path: Path, lla
     assert run["tokens"]["output"] > 20 * 8
     assert economics["yield_ratio"] is None
     assert economics["reasons"]["yield_ratio"]
+
+
+def test_token_totals_are_those_of_llama_cpp_itself(tmp_path: Path, llamacpp_url: str) -> None:
+    """Its counters before and after; the preflight call is the only one without a record."""
+    before = _llamacpp_counters(llamacpp_url)
+    out = tmp_path / "out"
+    ended = trueyield(
+        "run", "quick", "--endpoint", llamacpp_url, "--model", "tiny", "--users", 3, "--run-time", "5s",
+        "--max-tokens", 48, "--extra-body", '{"ignore_eos": true}', "--out", out,
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    grown = {name: value - before[name] for name, value in _llamacpp_counters(llamacpp_url).items()}
+    folder = only_run(out)
+    first = load(folder, "manifest.json")["preflight"]
+    with (folder / "records.jsonl").open("rb") as lines:
+        records = list(read_records(lines))
+    assert {record.token_source for record in records} == {"usage"}
+    given = sum(record.input_tokens or 0 for record in records) + first["input_tokens"]
+    made = sum(record.output_tokens or 0 for record in records) + first["output_tokens"]
+    assert made == grown["tokens_predicted_total"]
+    assert given == grown["prompt_tokens_total"] + grown["prompt_tokens_cached_total"]
+
+
+def _llamacpp_counters(url: str) -> dict[str, int]:
+    with urllib.request.urlopen(url.removesuffix("/v1") + "/metrics", timeout=10) as page:
+        lines = page.read().decode().splitlines()
+    found = [line.removeprefix("llamacpp:").split() for line in lines if line.startswith("llamacpp:")]
+    return {name: int(float(value)) for name, value in found if name.endswith("_total")}

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.load.calls import Call, Identity, Target
 from harness.load.stream import Stream
-from harness.load.verdict import CloseReason
+from harness.load.stream.verdict import CloseReason
 from harness.records import StreamRecord
 
 KEY = "sk-canary-0123456789"

@@ -10,7 +10,7 @@ from conftest import Question, make_plan
 from harness import __version__
 from harness.errors import InputError, PreflightError
 from harness.load.calls import Call, Identity, Target
-from harness.load.dialects import build_call, build_get, request_path, resolve_target
+from harness.load.dialects import Plain, build_call, build_plain, request_path, resolve_target
 from harness.load.scenarios import Plan
 from harness.providers import Endpoint, RequestOptions
 
@@ -140,4 +140,4 @@ def test_a_key_never_crosses_a_network_in_clear_text() -> None:
     build(make_plan("http://api.example.com", allow_http=True), key="sk-1234567", target=REMOTE)
     build(plan, key="sk-1234567", target=Target("api.example.com", 443, tls=True, addresses=REMOTE.addresses))
     with pytest.raises(InputError, match="plain http"):
-        build_get(plan.endpoint, "/models", REMOTE, "sk-1234567", IDENTITY)
+        build_plain(plan.endpoint, Plain(path="/v1/models"), REMOTE, "sk-1234567", IDENTITY)

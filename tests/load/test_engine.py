@@ -22,7 +22,7 @@ from harness.load.calls import Call, Finished, Live
 from harness.load.client import Client
 from harness.load.dialects import resolve_target
 from harness.load.engine import Engine
-from harness.load.pool import PROBATION_NS
+from harness.load.engine.pool import PROBATION_NS
 from harness.records import decode_offsets
 
 #: A connection is used again only after one has been idle for longer than the pool's probation.
@@ -411,20 +411,6 @@ def test_no_key_in_the_engine(engine: Engine) -> None:
     finally:
         del os.environ["CANARY_API_KEY"]
         fresh.close()
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tls")
-    steps = [
-        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test-ca -keyout ca.key -out ca.pem",
-        "openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout server.key -out server.csr",
-        "openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -days 2 -extfile san -out server.pem",
-    ]
-    (folder / "san").write_text("subjectAltName=DNS:localhost\n")
-    for step in steps:
-        subprocess.run(step.split(), cwd=folder, check=True, capture_output=True)
-    return folder
 
 
 def test_tls(client: Client, serve: Serve, certificates: Path) -> None:

@@ -3,14 +3,14 @@
 import pytest
 
 from harness.errors import Outcome
-from harness.load.body import ChunkedBody, LengthBody
-from harness.load.head import HeadReader, ProtocolError, parse_head
-from harness.load.lag import Lag
-from harness.load.scrub import scrub, scrub_cut, secrets_in
-from harness.load.sse import EventSplitter
-from harness.load.thought import Thought
-from harness.load.usage import Heard, Usage, count_tokens, read_usage
-from harness.load.verdict import Ending, decide
+from harness.load.stream.body import ChunkedBody, LengthBody
+from harness.load.stream.head import HeadReader, ProtocolError, parse_head
+from harness.load.stream.lag import Lag
+from harness.load.stream.scrub import scrub, scrub_cut, secrets_in
+from harness.load.stream.sse import EventSplitter
+from harness.load.stream.thought import Thought
+from harness.load.stream.usage import Heard, Usage, count_tokens, read_usage
+from harness.load.stream.verdict import Ending, decide
 
 HEADS = {
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked": ("chunked", 0, True),

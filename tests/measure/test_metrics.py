@@ -34,6 +34,9 @@ CASES = [
     ("lateness_s", PLANNED, 0.3),
     ("lateness_s", record(), None),
     ("connect_s", record(), None),
+    ("connection_wait_s", record(), 0.0005),  # reused: until the first byte is written
+    ("connection_wait_s", record(connection="fresh", connect_begin_ns=1 * S - MS + 300_000), 0.0003),
+    ("connection_wait_s", record(connection=None), None),
     ("connect_s", record(connect_begin_ns=1, connect_end_ns=1 + 30 * MS), 0.03),
     ("client_lag_s", record(), None),
     ("client_lag_s", record(client_lag_ns=ClientLag(mean=1e3, p99=2e6, max=3_000_000)), 0.002),

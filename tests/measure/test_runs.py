@@ -280,6 +280,17 @@ def test_user_clock_streams_are_said_to_include_our_lag(tmp_path):
     assert "kernel stamps" in result.reasons["metrics.client_lag_s"]
 
 
+def test_streams_that_came_in_one_read_are_said_to_be_buffered(tmp_path):
+    offsets = encode_offsets([400_000] * 8)
+    rows = [
+        record(request_id="a", deltas=8, shared_reads=7, delta_offsets=offsets, delta_phase="a" * 8),
+        record(request_id="b", deltas=8, shared_reads=6, delta_offsets=offsets, delta_phase="a" * 8),
+        record(request_id="c", deltas=4, shared_reads=3),
+    ]
+    result = measure(folder(tmp_path, rows))
+    assert [note[:30] for note in result.notes if "one read" in note] == ["1 of 2 streams of 8 deltas or "]
+
+
 def test_not_a_run_folder(tmp_path):
     with pytest.raises(InputError, match=r"manifest\.json"):
         measure(tmp_path)

@@ -108,7 +108,7 @@ def run_result(n: int = 1946, **changes: object) -> RunResult:
         "endpoints": {"vllm-70b": EndpointResult(
             requests=requests, outcomes=outcomes, tokens=tokens, metrics=metrics(n), goodput=None,
             throughput=Throughput(requests_per_s=0.772))},
-        "response_models": ("llama-3.3-70b",), "clock": "kernel",
+        "response_models": ("llama-3.3-70b",), "clock": "kernel", "slos": {"ttft_s": 2.0, "tpot_s": 0.0333},
     }  # fmt: skip
     return RunResult(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -297,6 +297,11 @@ def invalid(folder: Path) -> Path:
     return seller(folder, valid=False, invalid_reasons=reasons)
 
 
+def short_run(folder: Path) -> Path:
+    why = "the window of 60.0 s is shorter than 3 x the median E2E of 42.3 s: long answers are under-represented"
+    return seller(folder, length_biased=True, window_s=60.0, reasons={"mix.osl_tokens": why})
+
+
 def empty(folder: Path) -> Path:
     none = Requests(planned=None, total=0, ok=0, failed=0, censored=0)
     useful = Useful(total=0, count=0, share=None, share_low=None, share_high=None, graded=0, right=0, why_not={})
@@ -340,7 +345,7 @@ def sweep(folder: Path, users: tuple[int, ...] = (8, 32, 96, 192)) -> Path:
     for number in users:
         total = 9000 * number / (number + 180)
         per_user = total / number
-        cost = 3.70 * 3100 / total if number < 150 else 3.9
+        cost, missed = 3.70 * 3100 / total if number < 150 else 3.5, 0.6 if number > 150 else 0.0
         load = Load(state="demand_limited" if number < 20 else "saturated" if number > 90 else "unknown")
         throughput = Throughput(requests_per_s=total / 1340, output_tokens_per_s=total,
                                 output_tokens_per_s_per_user=per_user)  # fmt: skip
@@ -356,7 +361,12 @@ def sweep(folder: Path, users: tuple[int, ...] = (8, 32, 96, 192)) -> Path:
                                       output_tokens_per_s_per_user=67.0, usd_per_mtok_output_allin=0.15,
                                       yield_ratio=6.3)),
         )  # fmt: skip
-        run = run_result(n=20 * number, load=load, throughput=throughput)
+        n = 20 * number
+        share = 0.93 - missed
+        useful = Useful(total=n, count=round(n * share), share=share, share_low=share - 0.01, share_high=share + 0.01,
+                        graded=n, right=n, why_not={"slo_missed": round(n * missed)})  # fmt: skip
+        slow = {"ttft_s": distribution(2.6, 3.9, 4.4, n)} if missed else {}
+        run = run_result(n=n, load=load, throughput=throughput, useful=useful, metrics=metrics(n) | slow)
         write_folder(folder / f"users-{number}", run, money, endpoint(), users=number, records=80)
         levels.append({"users": number, "run": f"users-{number}"})
     content = {"schema": 1, "sweep_id": "20261121-sweep", "scenario": "reasoning", "endpoint": "vllm-70b",
@@ -367,5 +377,5 @@ def sweep(folder: Path, users: tuple[int, ...] = (8, 32, 96, 192)) -> Path:
 
 RUNS = {
     "seller": seller, "buyer": buyer, "owner": owner, "undeclared": undeclared, "invalid": invalid, "empty": empty,
-    "hostile": hostile, "demand_limited": demand_limited,
+    "hostile": hostile, "demand_limited": demand_limited, "short_run": short_run,
 }  # fmt: skip

@@ -5,10 +5,10 @@ import plotly.graph_objects as go
 import pytest
 
 from harness.records import Manifest, encode_record
-from harness.report.charts import run_charts
+from harness.report.charts.arrays import MOST_GAPS, SLOWEST, read_arrays
+from harness.report.charts.run_charts import run_charts
+from harness.report.charts.sweep_charts import bound_curve, sweep_charts
 from harness.report.contents import read_run_contents, read_sweep_contents
-from harness.report.frontier_charts import sweep_charts
-from harness.report.samples import MOST_GAPS, SLOWEST, read_samples
 from tests.report import report_samples as samples
 
 
@@ -24,7 +24,7 @@ def plain(value: object) -> object:
 @pytest.mark.parametrize("name", sorted(samples.RUNS))
 def test_plotly_accepts_every_figure_of_a_run(tmp_path, name: str) -> None:
     contents = read_run_contents(samples.RUNS[name](tmp_path))
-    charts, trouble = run_charts(contents, read_samples(tmp_path, contents.manifest))
+    charts, trouble = run_charts(contents, read_arrays(tmp_path, contents.manifest))
     assert trouble == ()
     for chart in charts.values():
         go.Figure(plain(chart.figure))
@@ -33,7 +33,7 @@ def test_plotly_accepts_every_figure_of_a_run(tmp_path, name: str) -> None:
 
 def test_plotly_accepts_every_figure_of_a_sweep(tmp_path) -> None:
     charts, trouble = sweep_charts(read_sweep_contents(samples.sweep(tmp_path)).levels)
-    assert trouble == () and set(charts) == {"frontier", "cost", "ttft"}
+    assert trouble == () and set(charts) == {"frontier", "cost", "cost_per_mtok", "ttft"}
     for chart in charts.values():
         go.Figure(plain(chart.figure))
 
@@ -55,7 +55,7 @@ def test_arrays_hold_the_times_of_the_records(tmp_path) -> None:
         output_tokens=8, stage="measure",
     )  # fmt: skip
     write(tmp_path, [one])
-    found = read_samples(tmp_path, manifest())
+    found = read_arrays(tmp_path, manifest())
     assert found.ttft_s.tolist() == [0.5]
     assert found.ttfat_s.tolist() == [2.0]
     assert found.e2e_s.tolist() == [4.0]
@@ -66,14 +66,14 @@ def test_arrays_hold_the_times_of_the_records(tmp_path) -> None:
 
 def test_missing_is_not_zero(tmp_path) -> None:
     write(tmp_path, [samples.record(0, random.Random(1))])  # the first sample record was refused
-    found = read_samples(tmp_path, manifest())
+    found = read_arrays(tmp_path, manifest())
     assert np.isnan([found.ttft_s[0], found.ttfat_s[0], found.tpot_s[0], found.output_tokens[0]]).all()
     assert found.failures == (("rate_limited", "429", "too many requests", 1),)
 
 
 def test_tokens_over_time_add_up_to_the_tokens_of_the_records(tmp_path) -> None:
     contents = read_run_contents(samples.seller(tmp_path))
-    found = read_samples(tmp_path, contents.manifest)
+    found = read_arrays(tmp_path, contents.manifest)
     charts, _ = run_charts(contents, found)
     trace = charts["throughput"].figure["data"][0]
     width = trace["x"][1] - trace["x"][0]
@@ -89,13 +89,13 @@ def test_requests_of_spool_and_records_count_once(tmp_path) -> None:
     spool.mkdir()
     write(spool, records[3:])
     (spool / "records.jsonl").rename(spool / "w0.jsonl")
-    assert read_samples(tmp_path, manifest()).count == 10
+    assert read_arrays(tmp_path, manifest()).count == 10
 
 
 def test_the_slowest_are_kept_in_order(tmp_path) -> None:
     records = [samples.record(number, random.Random(number)) for number in range(100)]
     write(tmp_path, records)
-    found = [row.e2e_s for row in read_samples(tmp_path, manifest()).slowest]
+    found = [row.e2e_s for row in read_arrays(tmp_path, manifest()).slowest]
     took = sorted(((record.ended_ns - record.started_ns) / 1e9 for record in records), reverse=True)
     assert found == took[:SLOWEST]
 
@@ -104,9 +104,18 @@ def test_many_records_make_a_small_report(tmp_path) -> None:
     source = random.Random(3)
     lines = [encode_record(samples.record(number, source)) + b"\n" for number in range(1000)]
     (tmp_path / "records.jsonl").write_bytes(b"".join(lines) * 20)
-    found = read_samples(tmp_path, manifest())
+    found = read_arrays(tmp_path, manifest())
     assert found.count == 20_000
     assert found.gaps_s.size <= MOST_GAPS and found.gap_stride > 1
     samples.seller(tmp_path / "run")
     charts, _ = run_charts(read_run_contents(tmp_path / "run"), found)
     assert len(repr({key: chart.figure for key, chart in charts.items()})) < 60_000
+
+
+def test_the_bound_is_a_curve_from_one_request_to_the_best_batch(tmp_path) -> None:
+    contents = read_run_contents(samples.seller(tmp_path))
+    curve = bound_curve(contents)
+    assert curve is not None and len(curve["x"]) == len(curve["y"]) > 20
+    assert curve["customdata"][0] == 1 and curve["customdata"][-1] == 264
+    assert curve["y"] == sorted(curve["y"]), "more requests give more tokens in all"
+    assert curve["x"] == sorted(curve["x"], reverse=True), "and fewer to each"

@@ -50,7 +50,7 @@ ALL = {"latency", "gaps", "speed", "throughput", "in_flight", "outcomes"}
         ("buyer", ALL | {"bill"}),
         ("owner", ALL | {"theory"}),
         ("undeclared", ALL),
-        ("invalid", ALL | {"waterfall", "theory", "bill"}),
+        ("invalid", ALL | {"theory", "bill"}),
         ("empty", set()),
     ],
 )
@@ -95,7 +95,10 @@ def test_hostile_text_is_shown_and_never_becomes_a_tag(tmp_path) -> None:
 
 
 def test_plotly_sees_no_tag_of_foreign_text(tmp_path) -> None:
-    figures = page_of(samples.hostile(tmp_path)).figures()
+    folder = samples.hostile(tmp_path)
+    run = json.loads((folder / "run.json").read_bytes())
+    (folder / "run.json").write_text(json.dumps(run | {"valid": True}))  # an invalid run has no waterfall
+    figures = page_of(folder).figures()
     assert "<script>" not in json.dumps([figures["outcomes"], figures["waterfall"]])  # type: ignore[index]
 
 
@@ -129,7 +132,7 @@ def test_a_chart_that_cannot_be_drawn_costs_only_itself(tmp_path, monkeypatch) -
     def broken(samples: object) -> None:
         raise ZeroDivisionError("no luck")
 
-    monkeypatch.setattr("harness.report.charts.gaps", broken)
+    monkeypatch.setattr("harness.report.charts.run_charts.gaps", broken)
     page = page_of(samples.seller(tmp_path))
     assert "gaps" not in page.figures() and "latency" in page.figures()
     assert "chart gaps could not be drawn: ZeroDivisionError: no luck" in page.words
@@ -166,3 +169,19 @@ def test_colours_of_text_can_be_read_light_and_dark(tmp_path, scheme: int) -> No
     for name in ("ink", "muted", "measured", "loss", "gain", "warn", "link"):
         for ground in ("paper", "card"):
             assert contrast(colours[name], colours[ground]) >= 4.5, (name, ground)
+
+
+def test_a_short_run_is_said_at_the_top_and_marks_what_is_too_low(tmp_path) -> None:
+    words = page_of(samples.short_run(tmp_path)).words
+    assert words.index("Short run: long answers are missing") < words.index("$3.70")
+    assert "~31.2 s" in words and "~212 ms" not in words
+
+
+def test_a_demand_limited_waterfall_says_so(tmp_path) -> None:
+    assert 'Demand-limited: "load and SLO" shows few users' in page_of(samples.demand_limited(tmp_path)).words
+
+
+def test_a_sweep_says_which_level_it_quotes_and_why_another_has_no_price(tmp_path) -> None:
+    words = page_of(samples.sweep(tmp_path)).words
+    assert "At 96 users, cheapest level that met its SLOs; not confirmed by a rerun" in words
+    assert "192 users: not quoted: TTFT p50 2.60 s > SLO 2 s" in words

@@ -56,3 +56,8 @@ def test_escape_sequences_and_direction_marks_are_gone() -> None:
 @given(st.floats(0.001, 1e9))
 def test_a_share_above_nothing_has_a_bar_of_at_most_its_width(share: float) -> None:
     assert 1 <= len(q.bar(share, 20)) <= 20
+
+
+@pytest.mark.parametrize("tiny", [-1e-16, -0.0, -4e-4, 0.0])
+def test_nothing_is_never_negative(tiny: float) -> None:
+    assert q.percent(tiny) == q.signed_percent(tiny) == "0%"

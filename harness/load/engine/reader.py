@@ -1,0 +1,383 @@
+"""The engine's own process: calls come in over a socket pair, records go out. One epoll loop, no threads, no gevent.
+
+Streams are read in ticks of 2 ms while several are running: one wake then serves many reads, and the kernel's
+stamps keep each arrival true. Submissions and new connections interrupt the wait. Decoding fills the time between
+two ticks, at most a millisecond at a go.
+"""
+
+import gc
+import heapq
+import os
+import resource
+import select
+from collections import deque
+from itertools import count
+
+import msgspec
+
+from harness.load.calls import Live
+from harness.load.engine.channel import Cancellation, Channel, Hello, Kind, Submission
+from harness.load.engine.connection import Connection
+from harness.load.engine.dialer import Dialer
+from harness.load.engine.exchange import Exchange
+from harness.load.engine.pauses import PauseClock
+from harness.load.engine.pool import Pool
+from harness.load.engine.stamps import ANCILLARY_BYTES, READ_BYTES, ArrivalClock, now_ns
+from harness.load.stream.verdict import CloseReason
+
+_SECOND = 1_000_000_000
+TICK_NS = 2_000_000
+#: With fewer streams than this, each wake reads at once: there is nothing to gather.
+_FEW = 8
+_DECODING_NS = 1_000_000
+_SLICE_BYTES = 32 * 1024
+_WORTH_DECODING = 4 * 1024
+_SWEEP_NS = 100_000_000
+_SWEEPS_A_SECOND = _SECOND // _SWEEP_NS
+#: After so many reads the loop looks for submissions.
+_READS_AT_A_GO = 128
+
+_READABLE = select.EPOLLIN
+_WRITABLE = select.EPOLLOUT
+
+
+class Reader:
+    """Everything that the engine process does. `run` returns when the worker says QUIT or is gone."""
+
+    def __init__(self, fd: int, clock: ArrivalClock, pauses: PauseClock) -> None:
+        self._clock = clock
+        self._pauses = pauses
+        self._channel = Channel(fd)
+        self._control = select.epoll()  # submissions, connections in the making, unsent bytes, and `_streams`
+        self._streams = select.epoll()  # connections from which answers are read
+        self._control.register(fd, _READABLE)
+        self._control.register(self._streams.fileno(), _READABLE)
+        self._connections: dict[int, Connection] = {}
+        self._open: dict[int, Exchange] = {}
+        self._dialer = Dialer(self._control, clock, self._connections, self)
+        self._ended: deque[Exchange] = deque()  # to be decoded to the end and handed back
+        self._backlog: deque[Exchange] = deque()  # running, with bytes worth decoding
+        self._pool = Pool()
+        self._timers: list[tuple[int, int, Exchange]] = []
+        self._timer_number = count()
+        self._deltas = 0
+        self._ticking = False
+        self._next_tick_ns = self._next_sweep_ns = 0
+        self._sweeps = 0
+        self._running = True
+        self._calls = msgspec.msgpack.Decoder(Submission)
+        self._cancellations = msgspec.msgpack.Decoder(Cancellation)
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._channel.send(Kind.HELLO, Hello(os.getpid(), self._clock.kernel, soft))
+        while self._running:
+            self._turn()
+
+    def _turn(self) -> None:
+        events = self._control.poll(self._patience_s())
+        self._clock.renew()
+        readable = False
+        for fd, mask in events:
+            if fd == self._channel.fd:
+                self._obey(mask)
+            elif fd == self._streams.fileno():
+                readable = True
+            elif connection := self._connections.get(fd):
+                self._advance(connection, mask)
+        self._dialer.shake_hands()
+        self._dialer.dial()
+        self._read(readable)
+        self._decode()
+        now = now_ns()
+        if self._timers and self._timers[0][0] <= now:
+            self._expire(now)
+        if now >= self._next_sweep_ns:
+            self._sweep(now)
+        if self._channel.unsent:
+            self._flush_channel()
+
+    def _patience_s(self) -> float:
+        """How long to sleep if nothing comes."""
+        if self._ended or self._backlog or self._dialer.busy:
+            return 0
+        until = self._next_sweep_ns
+        if self._ticking:
+            until = min(until, self._next_tick_ns)
+        if self._timers:
+            until = min(until, self._timers[0][0])
+        return max(0, until - now_ns()) / 1e9
+
+    # -- the worker's wishes
+
+    def _obey(self, mask: int) -> None:
+        frames, size = self._channel.receive()
+        for kind, body in frames:
+            if kind is Kind.CALL:
+                submission = self._calls.decode(body)
+                self._begin(Exchange(submission.ticket, submission.call, now_ns()))
+            elif kind is Kind.CANCEL:
+                self._cancel(self._cancellations.decode(body))
+            elif kind is Kind.QUIT:
+                self._running = False
+        if size >= 64 * 1024:
+            self._channel.put(Kind.DRAINED)
+        if not self._channel.open:
+            self._running = False
+
+    def _cancel(self, wish: Cancellation) -> None:
+        exchange = self._open.get(wish.ticket)
+        if exchange is None or exchange.over:
+            return
+        if exchange.connection is not None and exchange.connection.state == "open":
+            self._read_one(exchange.connection)  # what is there was seen
+        if not exchange.over:
+            self._stop(exchange, "censored", now_ns(), None)
+
+    def _begin(self, exchange: Exchange) -> None:
+        self._open[exchange.ticket] = exchange
+        exchange.stream.timeline.clock = "kernel" if self._clock.kernel else "user"
+        connection, dead = self._pool.take(exchange.call.target, exchange.taken_ns)
+        for each in dead:
+            self._drop(each)
+        if connection is None:
+            self._dialer.want(exchange)
+            self.set_timer(exchange)
+            return
+        exchange.stream.timeline.connection = "reused"
+        self._send(connection, exchange)
+
+    # -- connections
+
+    def ready(self, connection: Connection) -> None:
+        """The dialer has a connection: send what it was made for."""
+        exchange = connection.exchange
+        assert exchange is not None
+        self._control.unregister(connection.fd)
+        self._streams.register(connection.fd, _READABLE)
+        self._send(connection, exchange)
+
+    def _send(self, connection: Connection, exchange: Exchange) -> None:
+        connection.exchange, exchange.connection = exchange, connection
+        connection.request(exchange.call.payload)
+        if connection.unsent:
+            self._control.register(connection.fd, _WRITABLE)
+        self.set_timer(exchange)
+
+    def _advance(self, connection: Connection, mask: int) -> None:
+        """Something happened on a connection in the making, or there is room for unsent bytes."""
+        if connection.state != "open":
+            self._dialer.advance(connection, mask)
+        elif connection.flush():
+            self._control.unregister(connection.fd)
+            if connection.exchange is not None:
+                self.set_timer(connection.exchange)
+
+    def _drop(self, connection: Connection) -> None:
+        self._dialer.forget(connection)
+        if self._connections.get(connection.fd) is connection:
+            del self._connections[connection.fd]
+        connection.exchange = None
+        connection.close()
+
+    def lose(self, connection: Connection, reason: CloseReason, at_ns: int, error: str | None) -> None:
+        """The connection is gone; so is the exchange on it, if there is one."""
+        exchange = connection.exchange
+        if exchange is None:
+            self._pool.forget(connection, now_ns())
+            self._drop(connection)
+        else:
+            self._stop(exchange, reason, at_ns, error)
+
+    # -- reading
+
+    def _read(self, readable: bool) -> None:
+        now = now_ns()
+        if self._ticking:
+            if now >= self._next_tick_ns:
+                self._next_tick_ns = now + TICK_NS
+                if not self._read_ready():
+                    self._tick(False)
+        elif readable:
+            if len(self._open) >= _FEW and self._clock.kernel:
+                self._tick(True)
+                self._next_tick_ns = now + TICK_NS // 2
+            else:
+                self._read_ready()
+
+    def _tick(self, on: bool) -> None:
+        """While ticking, readable streams do not wake the loop."""
+        self._ticking = on
+        self._control.modify(self._streams.fileno(), 0 if on else _READABLE)
+
+    def _read_ready(self) -> int:
+        """Read every stream that has something, once; how many had."""
+        ready = self._streams.poll(0, max(1, len(self._connections)))
+        connections, read_one = self._connections, self._read_one
+        for number, (fd, _) in enumerate(ready, 1):
+            connection = connections.get(fd)
+            if connection is not None:
+                read_one(connection)
+            if number % _READS_AT_A_GO == 0 and self._control.poll(0, 1):
+                self._take_in()
+        return len(ready)
+
+    def _take_in(self) -> None:
+        """Submissions between two batches of reads: a request must not wait for other people's answers."""
+        for fd, mask in self._control.poll(0):
+            if fd == self._channel.fd:
+                self._obey(mask)
+
+    def _read_one(self, connection: Connection) -> None:
+        try:
+            data, ancillary, _, _ = connection.recvmsg(READ_BYTES, ANCILLARY_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.lose(connection, "reset", now_ns(), error.strerror)
+            return
+        read_ns = now_ns()
+        exchange = connection.exchange
+        if exchange is None or not data:  # an idle connection has nothing to say but its end
+            self._end_of_file(connection, read_ns)
+            return
+        arrival_ns = self._clock.arrival_ns(ancillary, read_ns)
+        if arrival_ns is None:
+            arrival_ns = read_ns
+            exchange.stream.timeline.clock = "user"
+        if connection.tls is not None:
+            data = self._decrypt(connection, data, read_ns)
+            if not data:
+                return
+        if exchange.stream.feed(data, arrival_ns, read_ns):
+            self._whole(exchange)
+
+    def _decrypt(self, connection: Connection, data: bytes, read_ns: int) -> bytes:
+        assert connection.tls is not None
+        try:
+            plain = connection.decrypt(data)
+        except OSError as error:
+            self.lose(connection, "reset", read_ns, f"TLS: {error}")
+            return b""
+        if not plain and connection.tls.clean_end:
+            self._end_of_file(connection, read_ns)
+        return plain
+
+    def _end_of_file(self, connection: Connection, read_ns: int) -> None:
+        torn = connection.tls is not None and not connection.tls.clean_end
+        self.lose(connection, "reset" if torn else "eof", read_ns, "the server closed the connection")
+
+    # -- the end of an exchange
+
+    def _whole(self, exchange: Exchange) -> None:
+        """The body has ended: the connection may serve again."""
+        connection, stream = exchange.connection, exchange.stream
+        exchange.end("ended", stream.ended_ns or now_ns())
+        self._ended.append(exchange)
+        if connection is None:
+            return
+        exchange.connection = None
+        fit = stream.reusable and not connection.unsent and not (connection.tls and connection.tls.clean_end)
+        if not fit or not self._pool.give(connection, now_ns()):
+            self._drop(connection)
+
+    def _stop(self, exchange: Exchange, reason: CloseReason, at_ns: int, error: str | None) -> None:
+        """End an exchange that is not whole, and its connection with it."""
+        connection, exchange.connection = exchange.connection, None
+        if connection is not None:
+            self._drop(connection)
+        exchange.end(reason, at_ns, error)
+        self._ended.append(exchange)
+
+    def _decode(self) -> None:
+        """Up to a millisecond of decoding: ended streams first, since somebody waits for their records."""
+        stop_ns = now_ns() + _DECODING_NS
+        while (self._ended or self._backlog) and now_ns() < stop_ns:
+            queue = self._ended or self._backlog
+            exchange = queue[0]
+            more = self._decode_slice(exchange)
+            if not exchange.over:
+                if not more:
+                    queue.popleft()
+                    exchange.queued = False
+            elif not more and queue is self._ended:
+                queue.popleft()
+                self._hand_back(exchange)
+            elif queue is self._backlog:
+                queue.popleft()
+
+    def _decode_slice(self, exchange: Exchange) -> bool:
+        stream, before = exchange.stream, exchange.stream.transcript.deltas
+        more = stream.decode(_SLICE_BYTES)
+        self._deltas += stream.transcript.deltas - before
+        if not exchange.over:
+            if stream.ended:  # broken beyond repair
+                self._whole(exchange)
+            elif stream.transcript.done_seen or (stream.transcript.deltas and not before):
+                self.set_timer(exchange)  # a shorter wait begins
+        return more
+
+    def _hand_back(self, exchange: Exchange) -> None:
+        del self._open[exchange.ticket]
+        before = exchange.stream.transcript.deltas
+        self._channel.put(Kind.FINISHED, exchange.finished())
+        self._deltas += exchange.stream.transcript.deltas - before
+
+    # -- time
+
+    def set_timer(self, exchange: Exchange) -> None:
+        due_ns = exchange.due()[0]
+        if exchange.timer_ns is None or due_ns < exchange.timer_ns:
+            exchange.timer_ns = due_ns
+            heapq.heappush(self._timers, (due_ns, next(self._timer_number), exchange))
+
+    def _expire(self, now: int) -> None:
+        while self._timers and self._timers[0][0] <= now:
+            set_ns, _, exchange = heapq.heappop(self._timers)
+            if exchange.over or set_ns != exchange.timer_ns:
+                continue
+            self._expire_one(exchange, now)
+
+    def _expire_one(self, exchange: Exchange, now: int) -> None:
+        exchange.timer_ns = None
+        while self._decode_slice(exchange):
+            pass  # what has arrived counts before the deadline does
+        due_ns, reason, words = exchange.due()
+        if exchange.over:
+            return
+        if due_ns > now:
+            self.set_timer(exchange)
+        elif reason == "ended":
+            self._stop(exchange, reason, exchange.stream.transcript.last_event_ns or now, None)
+        else:
+            self._stop(exchange, reason, now, words)
+
+    def _sweep(self, now: int) -> None:
+        """Ten times a second: streams with bytes worth decoding. Once a second: counts, old connections, garbage."""
+        self._next_sweep_ns = now + _SWEEP_NS
+        self._sweeps += 1
+        full = self._sweeps % _SWEEPS_A_SECOND == 0
+        for exchange in self._open.values():
+            pending = exchange.stream.pending_bytes
+            if pending and not exchange.queued and not exchange.over:
+                if full or pending >= _WORTH_DECODING or not exchange.stream.transcript.deltas:
+                    exchange.queued = True
+                    self._backlog.append(exchange)
+        if full:
+            for connection in self._pool.expired(now):
+                self._drop(connection)
+            gc.collect(0)
+            self._report(now)
+
+    def _report(self, now: int) -> None:
+        if not self._channel.unsent:  # a worker that does not listen needs no old counts
+            awaiting = sum(exchange.awaiting_first for exchange in self._open.values())
+            self._channel.put(Kind.LIVE, Live(now, len(self._open), awaiting, self._deltas, self._pauses.so_far()))
+
+    def _flush_channel(self) -> None:
+        self._channel.flush()
+        mask = _READABLE | (_WRITABLE if self._channel.unsent else 0)
+        self._control.modify(self._channel.fd, mask)
+        if not self._channel.open:
+            self._running = False

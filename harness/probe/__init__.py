@@ -1,0 +1,1 @@
+"""URL -> Probe: what an endpoint really is and how it speaks, found by asking, and an entry for providers.yaml."""

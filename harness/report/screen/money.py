@@ -1,0 +1,132 @@
+"""RunContents in, the lines of money out: what it costs, here and elsewhere, the yield, and what all of it rests on."""
+
+from harness.price.results import Economics
+from harness.report import quantities as q
+from harness.report.contents import RunContents
+from harness.report.screen.shapes import Price, YieldLine
+
+_LOADS = {"saturated": "at full load", "at_slo_knee": "at SLO limit"}
+
+
+def at_load(contents: RunContents) -> str:
+    """The load that a figure belongs to."""
+    return _LOADS.get(contents.run.load.state, "at this load")
+
+
+def prices(contents: RunContents) -> tuple[Price, ...]:
+    """The headline, and the owner's day where its use is declared."""
+    money = contents.economics
+    usd = contents.usd_per_1k_useful
+    key = "buyer" if contents.kind == "buyer" else "owner"
+    note = "" if usd is not None else contents.reason(f"{key}.usd_per_1k_useful") or _undeclared(contents)
+    label = at_load(contents)
+    if contents.kind == "buyer" and money is not None:
+        label = money.buyer.price_label or "list"
+    too_low = usd is not None and contents.run.length_biased
+    found = [Price(usd=usd, interval=_interval(contents, usd), label=label, note=note, too_low=too_low)]
+    if money is not None and money.day.usd_per_1k_useful is not None:
+        use = f"{q.percent(money.day.utilisation)}, {(money.day.kind or 'assumed').upper()}"
+        day = Price(usd=money.day.usd_per_1k_useful, interval=None, label=f"your day ({use})", note="", what="",
+                    too_low=too_low)  # fmt: skip
+        found.append(day)
+    return tuple(found)
+
+
+def _undeclared(contents: RunContents) -> str:
+    return "no price card, no deployment declared" if contents.kind == "undeclared" else "not priced"
+
+
+def _interval(contents: RunContents, usd: float | None) -> tuple[float, float] | None:
+    """Sampling error of the useful share, carried over to the cost of a useful answer."""
+    useful = contents.run.useful
+    if usd is None or not useful.share or not useful.share_low or not useful.share_high:
+        return None
+    return usd * useful.share / useful.share_high, usd * useful.share / useful.share_low
+
+
+def elsewhere(contents: RunContents) -> tuple[Price, ...]:
+    """The same useful answers bought: on the card that the yield is reckoned with, then on those to compare with."""
+    money = contents.economics
+    if money is None:
+        return ()
+    rows = {found.price_card: (found.price_date, found.usd_per_1k_useful) for found in money.comparisons}
+    if contents.kind == "seller" and money.buyer.price_card is not None:
+        rows = {money.buyer.price_card: (money.buyer.price_date or "no date", money.buyer.usd_per_1k_useful)} | rows
+    return tuple(
+        Price(
+            usd=usd,
+            interval=None,
+            label=f"{date}, if as useful",
+            note="useful rate assumed equal",
+            what=f"same answers on {card}",
+            too_low=contents.run.length_biased,
+        )
+        for card, (date, usd) in rows.items()
+        if usd is not None
+    )
+
+
+def yield_line(contents: RunContents) -> YieldLine:
+    """The yield with its basis; withheld where demand, not the endpoint, set the rate."""
+    money = contents.economics
+    title = "SELLER'S YIELD" if contents.kind == "buyer" else "YIELD"
+    if money is None or money.yield_ratio is None:
+        reason = contents.reason("yield_ratio") or _undeclared(contents)
+        return YieldLine(title=title, figures=(), withheld=reason)
+    title = _yield_title(contents, money.yield_basis)
+    if contents.run.load.state == "demand_limited":
+        return YieldLine(title="YIELD", figures=(), withheld=_held(contents))
+    figures = [(at_load(contents), q.signed_percent(money.yield_ratio))]
+    if money.day.yield_ratio is not None:
+        figures.append(("your day", q.signed_percent(money.day.yield_ratio)))
+    if money.break_even_utilisation is not None:
+        figures.append(("break-even", _break_even(money.break_even_utilisation)))
+    return YieldLine(title=title, figures=tuple(figures), ratio=money.yield_ratio)
+
+
+def _yield_title(contents: RunContents, basis: str | None) -> str:
+    """The yield names the card that its revenue is reckoned with."""
+    card = contents.endpoint.sell_at or contents.endpoint.price_card
+    if basis == "seller" and card is not None:
+        return f"YIELD sold at {card.name}"
+    return "YIELD (avoided purchases)" if basis == "avoided" else "YIELD"
+
+
+def _break_even(utilisation: float) -> str:
+    """The share of the day that pays for the day; a day has no more than 100 %."""
+    text = q.percent(round(utilisation, 2))
+    return f"at {text} use" if utilisation <= 1 else f"never ({text} use)"
+
+
+def _held(contents: RunContents) -> str:
+    evidence = contents.run.load.evidence
+    return f"withheld: demand-limited run{f' ({evidence[0]})' if evidence else ''}"
+
+
+def basis(contents: RunContents) -> tuple[str, ...]:
+    """What the money rests on: every figure with its basis and its date."""
+    money = contents.economics
+    if money is None:
+        return ()
+    parts = []
+    if money.owner.usd_per_gpu_hour is not None:
+        parts.append(f"{q.usd(money.owner.usd_per_gpu_hour)}/GPU-h {money.owner.basis or ''} {money.owner.as_of or ''}")
+    if money.buyer.price_card is not None:
+        rates = f"{_bare(money.buyer.usd_per_mtok_input)}/{_bare(money.buyer.usd_per_mtok_output)}"
+        parts.append(f"card {money.buyer.price_card} {rates} of {money.buyer.price_date or 'no date'}")
+    if money.test_bill.usd_known is not None:
+        parts.append(bill_text(money))
+    return tuple(" ".join(part.split()) for part in parts)
+
+
+def _bare(value: float | None) -> str:
+    return q.MISSING if value is None else f"{value:.4g}"
+
+
+def bill_text(money: Economics) -> str:
+    """The whole bill of this test, with what is not known for sure beside it."""
+    bill = money.test_bill
+    text = f"test bill {q.usd(bill.usd_known)}"
+    if bill.usd_unknown_max:
+        text += f" + at most {q.usd(bill.usd_unknown_max)}"
+    return text + (f" (provider says {q.usd(bill.usd_reported)})" if bill.usd_reported is not None else "")

@@ -1,0 +1,148 @@
+"""A real vLLM on the CPU (`make test-vllm`): our token totals are its own, and so is our time to first token."""
+
+import json
+import os
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.load.figures import ttft_ms
+from harness.records import read_records
+from tests.conftest import ROOT, free_port
+from tests.endtoend.command import load, only_run, trueyield
+
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600)]
+
+PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
+#: Client and server measure the same first token; between them lie the request's way in and the chunk's way out.
+MOST_TTFT_DIFFERENCE_MS = 3.0
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Base URL of vLLM with a tiny random llama called `tiny`."""
+    folder = tmp_path_factory.mktemp("vllm")
+    subprocess.run(
+        [PYTHON, Path(__file__).with_name("tiny_model.py"), folder / "model"], env=_environment(), check=True
+    )
+    port = free_port()
+    command = [
+        PYTHON, "-m", "vllm.entrypoints.openai.api_server", "--model", folder / "model", "--served-model-name", "tiny",
+        "--host", "127.0.0.1", "--port", port, "--max-model-len", 2048, "--dtype", "float32", "--enforce-eager",
+        "--max-num-seqs", 8, "--distributed-executor-backend", "uni", "--enable-prompt-tokens-details",
+    ]  # fmt: skip
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([str(word) for word in command], env=_environment(), stdout=log, stderr=log)
+        try:
+            _wait(f"http://127.0.0.1:{port}/health", process, folder / "log")
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {
+        "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "VLLM_CPU_KVCACHE_SPACE": "1",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+
+
+def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()[-3000:]
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.5)
+    pytest.fail(f"vLLM was not ready within 300 s:\n{log.read_text()[-3000:]}")
+
+
+def counters(url: str) -> dict[str, float]:
+    """The server's own counts, by metric name, summed over labels."""
+    with urllib.request.urlopen(url.removesuffix("/v1") + "/metrics", timeout=10) as page:
+        lines = page.read().decode().splitlines()
+    found: dict[str, float] = {}
+    for line in lines:
+        if line.startswith("vllm:"):
+            name = line[5:].partition("{")[0]
+            found[name] = found.get(name, 0.0) + float(line.rpartition(" ")[2])
+    return found
+
+
+@dataclass(frozen=True)
+class Both:
+    """One run, as we and as the server counted it: its preflight call included."""
+
+    users: int
+    requests: int
+    output_tokens: int
+    server_output_tokens: int
+    input_tokens: int
+    server_input_tokens: int
+    ttft_ms: float
+    server_ttft_ms: float
+    server_first_tokens: int
+
+
+@pytest.mark.parametrize("users", [1, 4])
+def test_tokens_and_first_token_agree_with_the_server(users: int, server: str, tmp_path: Path) -> None:
+    """Tokens in every run, exactly; the first token in the best of three, since a busy machine delays only chunks."""
+    trueyield("probe", server)  # the first requests after a start are slow: not ours to compare
+    runs = []
+    for attempt in range(3):
+        both = measured(users, server, tmp_path / str(attempt))
+        keep(both)
+        assert both.output_tokens == both.server_output_tokens
+        assert both.input_tokens == both.server_input_tokens
+        assert both.requests == both.server_first_tokens
+        runs.append(both)
+        if abs(both.ttft_ms - both.server_ttft_ms) < MOST_TTFT_DIFFERENCE_MS:
+            return
+    pytest.fail(f"time to first token differs in every run: {runs}")
+
+
+def measured(users: int, server: str, out: Path) -> Both:
+    """One run of ten seconds between two readings of the server's counters."""
+    before = counters(server)
+    ended = trueyield(
+        "run", "quick", "--endpoint", server, "--model", "tiny", "--users", users, "--run-time", "10s",
+        "--max-tokens", 32, "--extra-body", '{"ignore_eos": true}', "--out", out,
+    )  # fmt: skip
+    assert ended.code in (0, 3), ended.err  # its answers are gibberish: a gate on usefulness may fail
+    grown = {name: value - before.get(name, 0.0) for name, value in counters(server).items()}
+    folder = only_run(out)
+    with (folder / "records.jsonl").open("rb") as lines:
+        records = list(read_records(lines))
+    assert len(records) > 20
+    assert {record.outcome.value for record in records} <= {"ok", "truncated"}
+    assert {record.token_source for record in records} == {"usage"}
+    first = load(folder, "manifest.json")["preflight"]
+    waits = [ttft_ms(record) or 0.0 for record in records] + [first["ttft_s"] * 1e3]
+    count = grown["time_to_first_token_seconds_count"]
+    return Both(
+        users=users,
+        requests=len(waits),
+        output_tokens=sum(record.output_tokens or 0 for record in records) + first["output_tokens"],
+        server_output_tokens=int(grown["generation_tokens_total"]),
+        input_tokens=sum(record.input_tokens or 0 for record in records) + first["input_tokens"],
+        server_input_tokens=int(grown["prompt_tokens_total"]),
+        ttft_ms=round(sum(waits) / len(waits), 3),
+        server_ttft_ms=round(grown["time_to_first_token_seconds_sum"] / count * 1e3, 3),
+        server_first_tokens=int(count),
+    )
+
+
+def keep(both: Both) -> None:
+    """A line for docs/performance.md, where the environment asks for it."""
+    if target := os.environ.get("TRUEYIELD_VLLM_FIGURES"):
+        with Path(target).open("a") as lines:
+            lines.write(json.dumps(asdict(both)) + "\n")
