@@ -63,6 +63,8 @@ def end_master(environment: Any, desk: Desk, present: Callable[[], set[str]]) ->
         with lock:  # it is called two or three times, from several greenlets
             known = list(runner.clients)
             runner.stop()
+            _wait_for_users(environment)  # stock quit makes the master deaf: not while another greenlet still stops
+            desk.close(present)
             for client_id in known:  # they signed off when they stopped; stock quit would not reach them
                 runner.server.send_to_client(Message("quit", None, client_id))
             stock_quit()
@@ -136,12 +138,17 @@ def _drain(environment: Any, close: Callable[..., None]) -> None:
     runner = environment.runner
     try:
         runner.stop()
-        # A master's stop() returns at once where another greenlet is stopping already: let that one finish.
-        give_up_ns = now_ns() + int((environment.stop_timeout + STOP_GRACE_S) * 1e9)
-        while runner.state == STATE_STOPPING and runner.user_count and now_ns() < give_up_ns:
-            gevent.sleep(0.1)
+        _wait_for_users(environment)
         close()
     except KeyboardInterrupt:
         environment.stop_timeout = 0
         runner.user_greenlets.kill(block=True, timeout=KILL_LIMIT_S)
         close()
+
+
+def _wait_for_users(environment: Any) -> None:
+    """A master's stop() returns at once where another greenlet is stopping already: let that one finish."""
+    runner = environment.runner
+    give_up_ns = now_ns() + int((environment.stop_timeout + STOP_GRACE_S) * 1e9)
+    while runner.state == STATE_STOPPING and runner.user_count and now_ns() < give_up_ns:
+        gevent.sleep(0.1)

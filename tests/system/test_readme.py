@@ -1,5 +1,6 @@
 """Every command that the documents show is run: each console block as one bash session in a copy of the repository."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -144,8 +145,11 @@ def clone(tmp_path: Path) -> Path:
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize("block", [block for block in BLOCKS if not all(map(MAKE.fullmatch, block.commands))], ids=str)
 def test_every_shown_command_ends_with_0(block: Block, clone: Path, tmp_path: Path) -> None:
-    with simulator(tmp_path, "--preset", "demo", "--model", "my-model") as server:
-        commands = [line for line in (as_run(each, server.url, free_port()) for each in block.commands) if line]
+    with contextlib.ExitStack() as stack:
+        url = ""
+        if any("127.0.0.1:8000/v1" in command for command in block.commands):
+            url = stack.enter_context(simulator(tmp_path, "--preset", "demo", "--model", "my-model")).url
+        commands = [line for line in (as_run(each, url, free_port()) for each in block.commands) if line]
         code, said = _bash(PRELUDE + "set -x\n" + "\n".join(commands), clone)
     assert code == 0, said
     assert "Traceback" not in said, said
