@@ -27,6 +27,8 @@ MAX_CENSORED_SHARE = 0.05
 
 #: a stream of so many deltas that came in one single read was held back by something on the way
 BUFFERED_DELTAS = 8
+#: below this a collection is lost in the two milliseconds of the engine's tick
+LONG_PAUSE_NS = 5_000_000
 
 _QUANTILES = "p90 needs n >= 29, p95 59, p99 299, p99.9 2,995"
 
@@ -175,6 +177,7 @@ def _why_empty(name: str) -> str:
 
 def _notes(study: Study, grades: Mapping[str, Grade], biased: str | None) -> list[str]:
     sheet, notes = study.sheet, []
+    workers = study.folder.manifest.workers.values()
     if biased:
         notes.append(f"{biased}: OSL, think time, accuracy and $ per answer lean low; throughput stands")
     checked = sum(
@@ -193,7 +196,10 @@ def _notes(study: Study, grades: Mapping[str, Grade], biased: str | None) -> lis
     estimated = int((~np.isnan(sheet.output) & sheet.delivered).sum()) < int(sheet.delivered.sum())
     if estimated:
         notes.append("some delivered answers have no token count: their deltas x the mean tokens per delta are used")
-    not_sent = sum(worker.not_sent for worker in study.folder.manifest.workers.values())
+    pause_ns = max((each.gc_pauses.max_ns for each in workers if each.gc_pauses), default=0)
+    if pause_ns > LONG_PAUSE_NS:
+        notes.append(f"garbage collection stopped an engine for up to {pause_ns / 1e6:.1f} ms: kernel stamps stay true")
+    not_sent = sum(worker.not_sent for worker in workers)
     if not_sent:
         notes.append(f"{not_sent} planned requests were NOT SENT: our own cap on requests in flight refused them")
     return notes

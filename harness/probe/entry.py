@@ -113,7 +113,7 @@ def _deployment(draft: Draft) -> Iterator[str]:
         lines.append(f"  model: {guess.card.name}{_doubt(guess.card) or f'    # {guess.how}'}")
     else:
         lines.append(f"  model:                     # {guess.near}")
-    how = f"    # {serving.precision_how}" if serving.precision_how else ""
+    how = f"    # {serving.how['precision']}" if "precision" in serving.how else ""
     missing = "  precision:                 # not told: bf16, fp8, int8, q4_k_m, ..."
     lines.append(f"  precision: {serving.precision}{how}" if serving.precision else missing)
     lines += [

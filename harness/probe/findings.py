@@ -40,7 +40,8 @@ class Serving:
     max_batch: int | None = None
     memory_share: float | None = None
     accelerators: int | None = None
-    precision_how: str = ""
+    #: field -> the question that told it, where that is another than the one that told the server
+    how: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)

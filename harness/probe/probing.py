@@ -1,8 +1,6 @@
 """Endpoint -> Probe: asks who answers, what it runs, how it speaks, and checks the entry that comes of it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from harness.errors import InputError, Mistake
 from harness.load.client import Client
@@ -96,15 +94,12 @@ def _of_model(server: Server, guess: Guess) -> list[Finding]:
     if words := described(serving):
         found.append(Finding(name="what it is", value=words, how=server.how))
     card = guess.card.name if guess.card else None
-    found.append(Finding(name="model card", value=card, how=guess.how if card else guess.near))
-    told: Mapping[str, Any] = {
-        "context": serving.context,
-        "sequences at once": serving.max_batch,
-        "accelerators": serving.accelerators,
-    }
-    found += [Finding(name=name, value=f"{value:,}", how=server.how) for name, value in told.items() if value]
-    precision = serving.precision or None
-    found.append(Finding(name="precision", value=precision, how=serving.precision_how or "no open path tells it"))
+    found.append(Finding(name="model card", value=card, how=guess.how if card else f"no match: {guess.near}"))
+    for name, field in (("context", "context"), ("sequences at once", "max_batch"), ("accelerators", "accelerators")):
+        if value := getattr(serving, field):
+            found.append(Finding(name=name, value=f"{value:,}", how=serving.how.get(field, server.how)))
+    how = serving.how.get("precision", "no open path tells it")
+    found.append(Finding(name="precision", value=serving.precision, how=how))
     return found
 
 

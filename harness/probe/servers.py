@@ -60,7 +60,8 @@ def model_entry(models: Answer, model: str) -> dict[str, Any]:
 def _named(asker: Asker, entry: dict[str, Any]) -> Serving:
     context = entry.get("max_model_len") or entry.get("context_length") or entry.get("context_window")
     names = [str(name) for name in (entry.get("root"), asker.endpoint.model) if name]
-    return Serving(names=list(dict.fromkeys(names)), context=context if isinstance(context, int) else None)
+    how = {"context": "GET /models"} if isinstance(context, int) else {}
+    return Serving(names=list(dict.fromkeys(names)), context=_number(context), how=how)
 
 
 # -- one function a kind
@@ -85,7 +86,8 @@ def _read_vllm_config(serving: Serving, text: str) -> None:
     quantization = re.search(r"quantization=(\w+)", text)
     dtype = re.search(r"dtype=torch\.(\w+)", text)
     told = quantization[1] if quantization and quantization[1] != "None" else dtype[1] if dtype else ""
-    serving.precision, serving.precision_how = _DTYPES.get(told), "/server_info"
+    serving.precision = _DTYPES.get(told)
+    serving.how |= dict.fromkeys(("precision", "accelerators", "max_batch"), "/server_info")
     parallel = re.search(r"tensor_parallel_size=(\d+)", text)
     serving.accelerators = int(parallel[1]) if parallel else None
     batch = re.search(r"max_num_seqs=(\d+)", text)
@@ -99,13 +101,15 @@ def _sglang(asker: Asker, entry: dict[str, Any]) -> Server | None:
     more = asker.get("/get_server_info").fields
     serving = _named(asker, entry)
     serving.names.insert(0, str(info["model_path"]))
-    serving.context = serving.context or _number(more.get("context_length"))
+    if serving.context is None:
+        serving.context = _number(more.get("context_length"))
     serving.max_batch = _number(more.get("max_running_requests"))
     serving.memory_share = _share(more.get("mem_fraction_static"))
     tensor, data = _number(more.get("tp_size")), _number(more.get("dp_size"))
     serving.accelerators = tensor * (data or 1) if tensor else None
     told = str(more.get("quantization") or more.get("dtype") or "").removeprefix("torch.")
-    serving.precision, serving.precision_how = _DTYPES.get(told), "/get_server_info"
+    serving.precision = _DTYPES.get(told)
+    serving.how |= dict.fromkeys(("precision", "accelerators", "max_batch"), "/get_server_info")
     serving.kv_precision = "fp8" if str(more.get("kv_cache_dtype", "")).startswith("fp8") else None
     return Server(name="SGLang", dialect="openai", version=_text(more.get("version")),
                   how="/get_model_info and /get_server_info", serving=serving)  # fmt: skip
@@ -124,6 +128,7 @@ def _llamacpp(asker: Asker, entry: dict[str, Any]) -> Server | None:
         props["default_generation_settings"] if isinstance(props.get("default_generation_settings"), dict) else {}
     )
     serving.context = _number(settings.get("n_ctx"))
+    serving.how["context"] = "/props"
     serving.max_batch = _number(props.get("total_slots"))
     in_name = _GGUF_NAME.search(path)
     _read_gguf(serving, _text(props.get("model_ftype")) or (in_name[1] if in_name else None), "/props")
@@ -179,7 +184,7 @@ _KINDS: dict[str, Callable[[Asker, dict[str, Any]], Server | None]] = {
 def _read_gguf(serving: Serving, quantization: str | None, how: str) -> None:
     serving.quantization = quantization
     serving.precision = _GGUF.get((quantization or "").upper())
-    serving.precision_how = how
+    serving.how["precision"] = how
 
 
 def _line(page: str, begin: str) -> str:

@@ -12,7 +12,9 @@ from made_runs import MS, WALL, S, folder, lines, manifest, moved, record, worke
 from harness.errors import InputError, Outcome
 from harness.measure.runs import measure, read_run, write_run
 from harness.measure.window import Window
-from harness.records import encode_offsets, write_manifest
+from harness.records import Pauses, encode_offsets, write_manifest
+
+SHORT = {"count": 9, "total_ns": 400_000, "max_ns": 60_000}
 
 
 def several(n, every_ns, **changes):
@@ -289,6 +291,14 @@ def test_streams_that_came_in_one_read_are_said_to_be_buffered(tmp_path):
     ]
     result = measure(folder(tmp_path, rows))
     assert [note[:30] for note in result.notes if "one read" in note] == ["1 of 2 streams of 8 deltas or "]
+
+
+def test_a_long_collection_is_noted(tmp_path):
+    pauses = Pauses(count=3, total_ns=9_000_000, max_ns=7_000_000)
+    result = measure(folder(tmp_path, [record()], workers={"w": worker(gc_pauses=pauses)}))
+    assert any("up to 7.0 ms" in note for note in result.notes)
+    short = measure(folder(tmp_path, [record()], workers={"w": worker(gc_pauses=Pauses(**SHORT))}))
+    assert not any("garbage" in note for note in short.notes)
 
 
 def test_not_a_run_folder(tmp_path):
