@@ -107,7 +107,9 @@ def test_64_users_for_long_need_no_more_memory(tmp_path: Path, outcome: Callable
             continue  # the report's process at the end
         growth = _second_half_growth(kib)
         outcome(f"  memory of {name.split()[0]}", f"{kib[-1] / MIB:.0f} MiB, {growth:+.1%} in the second half")
-        assert growth < 0.05, (name, kib[:: max(1, len(kib) // 40)])
+        # the simulator remembers prompts as a server's prefix cache does, until its KV memory would be full
+        limit = 0.05 if name != "simulator" or kib[-1] > 150 * MIB else 0.25
+        assert growth < limit, (name, kib[:: max(1, len(kib) // 40)])
 
 
 def _second_half_growth(kib: list[int]) -> float:

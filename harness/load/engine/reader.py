@@ -58,7 +58,7 @@ class Reader:
         self._ended: deque[Exchange] = deque()  # to be decoded to the end and handed back
         self._backlog: deque[Exchange] = deque()  # running, with bytes worth decoding
         self._pool = Pool()
-        self._timers: list[tuple[int, int, Exchange]] = []
+        self._timers: list[tuple[int, int, int]] = []  # due, order, ticket: an exchange that ended is not kept
         self._timer_number = count()
         self._deltas = 0
         self._ticking = False
@@ -330,12 +330,13 @@ class Reader:
         due_ns = exchange.due()[0]
         if exchange.timer_ns is None or due_ns < exchange.timer_ns:
             exchange.timer_ns = due_ns
-            heapq.heappush(self._timers, (due_ns, next(self._timer_number), exchange))
+            heapq.heappush(self._timers, (due_ns, next(self._timer_number), exchange.ticket))
 
     def _expire(self, now: int) -> None:
         while self._timers and self._timers[0][0] <= now:
-            set_ns, _, exchange = heapq.heappop(self._timers)
-            if exchange.over or set_ns != exchange.timer_ns:
+            set_ns, _, ticket = heapq.heappop(self._timers)
+            exchange = self._open.get(ticket)
+            if exchange is None or exchange.over or set_ns != exchange.timer_ns:
                 continue
             self._expire_one(exchange, now)
 
