@@ -5,6 +5,7 @@ from typing import Any
 import gevent
 from locust import User, constant, task
 from locust.exception import StopUser
+from locust.user.task import LOCUST_STATE_STOPPING
 
 from harness.errors import FAILED, Outcome
 from harness.load.figures import e2e_ms, error_text, ttfat_ms, ttft_ms
@@ -28,6 +29,12 @@ class ClosedLoopUser(User):
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self._pause_s = FIRST_PAUSE_S
+
+    def stop(self, force: bool = False) -> bool:
+        """Two stops can overlap (the run time's end, a signal): one that is stopping already is only waited for."""
+        if self._state == LOCUST_STATE_STOPPING and not force:
+            return False
+        return bool(super().stop(force))
 
     @task
     def ask(self) -> None:
