@@ -31,12 +31,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         [PYTHON, Path(__file__).with_name("tiny_model.py"), folder / "model"], env=_environment(), check=True
     )
     port = free_port()
-    # Deltas of 16 tokens, the first of one: few chunks to write, so that a first one does not wait behind others.
     command = [
         PYTHON, "-m", "vllm.entrypoints.openai.api_server", "--model", folder / "model", "--served-model-name", "tiny",
         "--host", "127.0.0.1", "--port", port, "--max-model-len", 2048, "--dtype", "float32", "--enforce-eager",
         "--max-num-seqs", 8, "--distributed-executor-backend", "uni", "--enable-prompt-tokens-details",
-        "--stream-interval", 16, "--disable-uvicorn-access-log",
+        "--disable-uvicorn-access-log",
     ]  # fmt: skip
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([str(word) for word in command], env=_environment(), stdout=log, stderr=log)

@@ -39,7 +39,10 @@ def write(folder: Path) -> None:
         num_attention_heads=4, num_key_value_heads=4, max_position_embeddings=4096, initializer_range=0.2,
         bos_token_id=0, eos_token_id=1, tie_word_embeddings=False,
     )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(folder)
+    model = LlamaForCausalLM(config)
+    # Special tokens have no text, so a first one among them would be no delta: with logit 0 they are all but gone.
+    model.lm_head.weight.data[: len(SPECIAL)] = 0
+    model.save_pretrained(folder)
 
 
 if __name__ == "__main__":
