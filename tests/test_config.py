@@ -25,7 +25,9 @@ from harness.config.documents import parse_document
 from harness.config.endpoints import EMBEDDED_URL, Providers
 from harness.config.scenarios import SLO_METRICS
 from harness.errors import InputError
+from harness.measure.metrics import METRICS
 from harness.providers import Endpoint
+from harness.simulator.presets import PRESETS
 
 REPOSITORY = Path(__file__).parents[1]
 SHIPPED = REPOSITORY / "providers.yaml"
@@ -184,9 +186,8 @@ def test_the_simulator_entry_has_all_that_yield_needs() -> None:
 
 
 def test_the_simulator_entry_is_what_its_preset_simulates() -> None:
-    presets = pytest.importorskip("harness.simulator.presets")
     endpoint = load_providers(SHIPPED).endpoints["simulator"]
-    preset, deployment = presets.PRESETS[endpoint.embedded], endpoint.deployment
+    preset, deployment = PRESETS[endpoint.embedded], endpoint.deployment
     assert deployment is not None
     assert (deployment.accelerator.name, deployment.count, deployment.model.name, deployment.precision) == (
         preset.accelerator, preset.count, preset.model, preset.precision
@@ -537,8 +538,7 @@ def test_a_scenario_by_a_wrong_name() -> None:
 
 
 def test_slos_are_metrics_of_one_request() -> None:
-    metrics = pytest.importorskip("harness.measure.metrics")
-    assert set(SLO_METRICS) <= set(metrics.METRICS)
+    assert set(SLO_METRICS) <= set(METRICS)
 
 
 def test_nothing_here_needs_a_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.timing
 @pytest.mark.parametrize("run_time", ["8s", pytest.param("30s", marks=pytest.mark.system)])
 def test_every_answered_request_has_its_record_and_its_true_times(tmp_path: Path, run_time: str) -> None:
     out = tmp_path / "out"
-    with simulator(tmp_path, "--preset", "demo", "--model", "m") as server:
+    # a step that late would make the truth itself doubtful; two cores serve four processes here
+    with simulator(tmp_path, "--preset", "demo", "--model", "m", "--overrun-ms", 250) as server:
         ended = trueyield(
             "run",
             "reasoning",
@@ -32,6 +33,7 @@ def test_every_answered_request_has_its_record_and_its_true_times(tmp_path: Path
         )
         assert ended.code == 0, ended.err
         truths = {truth["request_id"]: truth for truth in server.stop()}
+    assert "; 0 overruns (> 250 ms)" in (tmp_path / "simulator.log").read_text()
     folder = only_run(out)
     with (folder / "records.jsonl").open("rb") as lines:
         records = {record.request_id: record for record in read_records(lines)}
