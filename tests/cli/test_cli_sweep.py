@@ -20,7 +20,7 @@ def call(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_sweep_of_the_embedded_simulator(tmp_path: Path) -> None:
     """A sweep that got no further than its first level is resumed: each level is run once, one report is over both."""
-    load = ["quick", "--endpoint", "simulator", "--run-time", "2s", "--max-tokens", "64", "--out", "runs"]
+    load = ["quick", "--endpoint", "simulator", "--run-time", "3s", "--max-tokens", "64", "--out", "runs"]
     done = call(tmp_path, *load, "--users", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     folder = (tmp_path / "runs" / "latest").resolve()
