@@ -5,6 +5,7 @@ of warmed connections; cold ones are a row of their own.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ COLUMNS = (
     "TTFT error ms, mean / p99",
     "ITL error ms, mean / p99",
     "cold TTFT error",
-    "RSS MB",
+    "RSS MB (engine + Locust)",
     "truth late us, p99",
 )
 TICKS_PER_S = 100  # USER_HZ of /proc/<pid>/stat on Linux
@@ -41,7 +42,13 @@ class Usage:
 
     locust_s: float
     engine_s: float
-    rss_mb: float
+    locust_mb: float
+    engine_mb: float
+
+    @property
+    def rss_mb(self) -> str:
+        """Sum and parts."""
+        return f"{self.locust_mb + self.engine_mb:.0f} ({self.engine_mb:.0f} + {self.locust_mb:.0f})"
 
 
 def main() -> None:
@@ -52,6 +59,7 @@ def main() -> None:
         "--blocked", action="store_true", help="block Locust's hub 50 ms in every 150 (64 streams only)"
     )
     chosen = parser.parse_args()
+    os.sched_setaffinity(0, {0})  # the watcher stays away from the client's core
     wanted = {int(streams) for streams in chosen.rows.split(",")}
     print("| " + " | ".join(COLUMNS) + " |")
     print("|---" * len(COLUMNS) + "|")
@@ -71,7 +79,7 @@ def row(load: Load, *, blocked: bool = False) -> str:
     return (
         f"| {load.streams} @{load.interval_ms:g} ms, {load.phase} | {per_delta:.1f} "
         f"({engine * 1e6 / deltas:.1f} + {locust * 1e6 / deltas:.1f}) | {per_delta * load.deltas / 1e3:.2f} "
-        f"| {warmed['ttft']} | {warmed['itl']} | {warmed['cold']} | {usage.rss_mb:.0f} | {server['late_us']['p99']} |"
+        f"| {warmed['ttft']} | {warmed['itl']} | {warmed['cold']} | {usage.rss_mb} | {server['late_us']['p99']} |"
     )
 
 
@@ -112,16 +120,17 @@ def run_locust(load: Load, url: str, folder: Path, blocked: bool) -> Usage:
 def watch(process: "subprocess.Popen[bytes]") -> Usage:
     """Sample Locust and its engine until the end; the report's child process is not counted."""
     cpu: dict[str, dict[int, float]] = {"locust": {}, "engine": {}}
-    rss: dict[int, float] = {}
+    rss: dict[str, dict[int, float]] = {"locust": {}, "engine": {}}
     while process.poll() is None:
         for pid, name in _tree(process.pid).items():
             try:
                 cpu[name][pid] = _cpu_s(pid)
-                rss[pid] = max(rss.get(pid, 0), _peak_mb(pid))
+                rss[name][pid] = max(rss[name].get(pid, 0), _peak_mb(pid))
             except (OSError, IndexError, StopIteration):
                 continue
         time.sleep(0.05)
-    return Usage(sum(cpu["locust"].values()), sum(cpu["engine"].values()), sum(rss.values()))
+    seconds, mb = ({name: sum(found[name].values()) for name in found} for found in (cpu, rss))
+    return Usage(seconds["locust"], seconds["engine"], mb["locust"], mb["engine"])
 
 
 def _tree(root: int) -> dict[int, str]:

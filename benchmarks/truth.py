@@ -46,7 +46,7 @@ class TruthServer:
         load = self.load
         arguments = [load.ttft_ms, load.interval_ms, load.deltas, load.phase, self.truth_file]
         self._process = subprocess.Popen(
-            ["taskset", "-c", str(self.core), build(), "0", *map(str, arguments)],
+            ["nice", "-n", "-10", "taskset", "-c", str(self.core), build(), "0", *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
