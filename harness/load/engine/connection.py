@@ -167,7 +167,8 @@ class Connection:
         """Plaintext of what was read; raises ssl.SSLError."""
         assert self.tls is not None
         plain = self.tls.decrypt(data)
-        self._queue(self.tls.to_send())
+        if answer := self.tls.to_send():
+            self._queue(answer)
         return plain
 
     def quiet(self) -> bool:
