@@ -18,9 +18,9 @@ with atheris.instrument_imports(include=["harness.load.stream", "harness.records
     from harness.load.stream import Stream
     from harness.records import StreamRecord, decode_record, encode_record
 
-from stream_corpus import CASES, make_call
-from test_stream import substance
-from test_stream_fuzz import cut_up
+from stream_corpus import CASES, make_call  # noqa: E402
+from test_stream import substance  # noqa: E402
+from test_stream_fuzz import cut_up  # noqa: E402
 
 SEEDS = ROOT / "build" / "fuzz" / "stream"
 _TAIL = 8
