@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.config.documents import Document, Place
 from harness.config.keys import ADVICE, HIDDEN, VARIABLE_NAME, is_secret_field, looks_like_key
+from harness.config.layout_rows import layout_contradictions
 from harness.config.rows import mistake_at, near_miss, shown
 from harness.config.urls import Address, BadUrl, read_url
 from harness.errors import Mistake
@@ -181,7 +182,9 @@ def _check_hardware(entry: _Entry, deployment: Mapping[str, Any]) -> None:
     accelerator = _row_of(
         entry, accelerators, (*inside, "accelerator"), deployment.get("accelerator"), "an accelerator of the catalog"
     )
-    _row_of(entry, models, (*inside, "model"), deployment.get("model"), "a model of the catalog")
+    model = _row_of(entry, models, (*inside, "model"), deployment.get("model"), "a model of the catalog")
+    for key, found, expected in layout_contradictions(deployment, model):
+        entry.tell((*inside, key), found, expected)
     precision = deployment.get("precision")
     if accelerator is not None and isinstance(precision, str):
         _check_precision(entry, accelerator, precision)
