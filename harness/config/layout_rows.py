@@ -95,7 +95,7 @@ def _of_model(layout: Layout, model: ModelCard | None) -> list[tuple[str, str, s
     if not model.experts and (layout.ep > 1 or layout.dp > 1):
         key = "ep" if layout.ep > 1 else "dp_attention"
         found.append((key, str(max(layout.ep, layout.dp)), f"nothing: {model.name} has no experts to spread"))
-    elif layout.ep > held:
+    elif model.experts and layout.ep > held:
         found.append(("ep", str(layout.ep), f"at most {held}, the experts of {model.name} with their spares"))
     return found
 

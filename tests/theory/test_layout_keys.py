@@ -74,3 +74,7 @@ def test_a_layout_that_cannot_be(tmp_path: Path, keys: str, message: str) -> Non
 def test_a_dense_model_has_no_experts_to_spread(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="llama-3.1-8b has no experts to spread"):
         load(tmp_path, DENSE % "ep: 8")
+
+
+def test_a_dense_model_may_be_split(tmp_path: Path) -> None:
+    assert load(tmp_path, DENSE % "tp: 4").layout == Layout(tp=4)
