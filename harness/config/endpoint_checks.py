@@ -191,12 +191,19 @@ def _check_hardware(entry: _Entry, deployment: Mapping[str, Any]) -> None:
 
 
 def _check_precision(entry: _Entry, accelerator: Accelerator, precision: str) -> None:
+    wrong = precision_mistake(accelerator, precision)
+    if wrong is not None:
+        entry.tell(("deployment", "precision"), *wrong)
+
+
+def precision_mistake(accelerator: Accelerator, precision: str) -> tuple[str, str] | None:
+    """(found, expected) where an accelerator cannot multiply in that format; unknown formats are told elsewhere."""
     rates = set(accelerator.flops_per_s)
     fits = bool(rates & _HALF) if precision in _STORED_ONLY | _HALF else precision in rates
-    if not fits and precision in _STORED_ONLY | _HALF | {"fp8", "int8", "fp4"}:
-        can = sorted(rates | (_STORED_ONLY if rates & _HALF else set()))
-        entry.tell(("deployment", "precision"), f"{precision}, for which {accelerator.name} has no rate",
-                   f"one of {', '.join(can)}")  # fmt: skip
+    if fits or precision not in _STORED_ONLY | _HALF | {"fp8", "int8", "fp4"}:
+        return None
+    can = sorted(rates | (_STORED_ONLY if rates & _HALF else set()))
+    return f"{precision}, for which {accelerator.name} has no rate", f"one of {', '.join(can)}"
 
 
 def _check_hour(entry: _Entry, deployment: Mapping[str, Any]) -> None:

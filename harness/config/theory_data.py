@@ -13,6 +13,7 @@ from harness.errors import InputError, Mistake
 from harness.providers import Catalog, Deployment
 from harness.theory.priors import Prior
 from harness.theory.published import Conditions, Measurement
+from harness.theory.split import RateMatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +22,7 @@ class TheoryData:
 
     priors: dict[str, Prior]
     overheads: dict[str, OverheadsRow]
-    rate_match: dict[str, RateMatchRow]
+    rate_match: dict[str, RateMatch]
     measurements: dict[str, Measurement]
 
 
@@ -36,7 +37,7 @@ def load_theory_data() -> TheoryData:
     data = TheoryData(
         priors=priors,
         overheads=dict(_rows(efficiency, "overheads", OverheadsRow, mistakes)),
-        rate_match=dict(_rows(efficiency, "rate_match", RateMatchRow, mistakes)),
+        rate_match={name: row.value(name) for name, row in _rows(efficiency, "rate_match", RateMatchRow, mistakes)},
         measurements=read_measurements(measured, load_catalog(), priors, mistakes),
     )
     if mistakes:

@@ -8,6 +8,7 @@ from harness.config.catalog_rows import Count, Positive, Price, Share, SourcedRo
 from harness.config.layout_rows import LayoutKeys
 from harness.providers import Precision
 from harness.theory.priors import Basis, Prior
+from harness.theory.split import RateMatch
 
 
 class PriorRow(SourcedRow):
@@ -34,6 +35,10 @@ class RateMatchRow(SourcedRow):
 
     prefill_share: Share
     decode_share: Share
+
+    def value(self, name: str) -> RateMatch:
+        """The same, as a value."""
+        return RateMatch(name=name, **self.model_dump(exclude={"status", "note"}))
 
 
 class MeasurementRow(SourcedRow, LayoutKeys):

@@ -47,12 +47,12 @@ class Expected:
 
 def decode_regime(deployment: Deployment, batch: float) -> str:
     """Name of the prior that fits a decode step of `batch` sequences."""
-    domain = deployment.accelerator.scale_up_domain
-    if deployment.model.experts and expert_group(deployment) > domain:
-        return "decode-wide-ep"
-    layout = deployment.layout
+    domain, layout = deployment.accelerator.scale_up_domain, deployment.layout
     together = layout.tp * layout.dp * layout.pp if layout else min(deployment.count, domain)
-    return "decode-small-batch" if batch * together <= SMALL_BATCH * deployment.count else "decode-large-batch"
+    if batch * together <= SMALL_BATCH * deployment.count:
+        return "decode-small-batch"
+    wide = deployment.model.experts and expert_group(deployment) > domain
+    return "decode-wide-ep" if wide else "decode-large-batch"
 
 
 def prefill_regime(deployment: Deployment) -> str:
