@@ -100,7 +100,7 @@ def command(model: str, **options: Any) -> None:
 
 
 def _answer(model: str, options: dict[str, Any], catalog: Any, data: Any) -> Any:
-    from harness.config.asked import Asked, deployment_of, doubts
+    from harness.config.asked import Asked, deployment_of
     from harness.theory import Shape
     from harness.theory.outlook import Load, outlook
 
@@ -116,7 +116,6 @@ def _answer(model: str, options: dict[str, Any], catalog: Any, data: Any) -> Any
     shape = Shape(isl_tokens=options["isl"], osl_tokens=options["osl"], cached_share=options["cached_share"])
     load = Load(shape=shape, concurrency=options["concurrency"], tpot_limit_s=options["want_tpot"])
     found = outlook(deployment, load, data.priors)
-    found = replace(found, notes=(*found.notes, *doubts((deployment.accelerator, deployment.model))))
     return _apart(found, options["pd"], data) if options["pd"] else found
 
 

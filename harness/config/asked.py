@@ -1,6 +1,6 @@
 """What a command line asks of theory -> the Deployment it means, checked against the catalog like one of a file."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,7 +8,7 @@ from harness.config.endpoint_checks import precision_mistake
 from harness.config.layout_rows import layout_contradictions, make_layout
 from harness.config.rows import near_miss, shown
 from harness.errors import InputError, Mistake
-from harness.providers import Accelerator, Catalog, Deployment, GpuHour, ModelCard
+from harness.providers import Accelerator, Catalog, Deployment, GpuHour
 
 #: Keys of a layout as options of the command line.
 _OPTIONS = {"dp_attention": "--dp-attention", "redundant_experts": "--redundant-experts", "count": "--count",
@@ -76,7 +76,7 @@ def _priced(found: Deployment, asked: Asked, hour: GpuHour | None) -> Deployment
         usd_per_gpu_hour=hour.usd_per_gpu_hour,
         usd_per_gpu_hour_low=hour.low,
         usd_per_gpu_hour_high=hour.high,
-        price_basis=hour.basis,
+        price_basis=hour.basis if hour.status == "verified" else f"{hour.basis}, {hour.status.upper()}",
         price_as_of=hour.as_of,
     )
 
@@ -109,12 +109,3 @@ def _row(asked: Asked, shelf: Mapping[str, Any], option: str, name: str, mistake
         found = f"{name}, which the catalog marks {row.status}{why}"
         mistakes.append(Mistake("command line", option, found, "a verified row, or --accept-unverified"))
     return row
-
-
-def doubts(rows: Iterable[Accelerator | ModelCard | GpuHour]) -> tuple[str, ...]:
-    """What was accepted without being verified: said again beside the figures."""
-    return tuple(
-        f"{row.name} is {row.status} in the catalog{f': {row.note}' if row.note else ''}"
-        for row in rows
-        if row.status != "verified"
-    )

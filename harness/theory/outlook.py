@@ -4,7 +4,7 @@ Every rate is a ceiling and every time a floor; `expected` is the range that eng
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from harness.providers import Deployment
 from harness.theory.architecture import kv_bytes, kv_bytes_per_token, parameters, weight_bytes
@@ -114,7 +114,16 @@ def outlook(deployment: Deployment, load: Load, priors: Priors) -> Outlook:
         ttft_s=bound_at(deployment, load.shape, 1.0).ttft_s if found.fits else None,
         power=power_of(deployment),
         priors=tuple(priors[name] for name in sorted(used)),
-        notes=tuple(notes),
+        notes=(*notes, *_doubts(deployment)),
+    )
+
+
+def _doubts(deployment: Deployment) -> tuple[str, ...]:
+    """Rows that were used without being verified: said again beside the figures."""
+    return tuple(
+        f"{row.name} is {row.status} in the catalog{f': {row.note}' if row.note else ''}"
+        for row in (deployment.accelerator, deployment.model)
+        if row.status != "verified"
     )
 
 
@@ -181,11 +190,6 @@ def point_of(deployment: Deployment, shape: Shape, bound: Bound, priors: Priors)
 def usd_per_mtok(usd_per_gpu_hour: float, count: float, output_tokens_per_s: float) -> float:
     """All hours of all accelerators over all output tokens: $/M = 1e6 c n / (3600 T)."""
     return 1e6 * usd_per_gpu_hour * count / (3600.0 * output_tokens_per_s)
-
-
-def with_split(found: Outlook, split: Split) -> Outlook:
-    """The same, with prefill and decode on accelerators of their own."""
-    return replace(found, split=split)
 
 
 def _most(deployment: Deployment, found: Fit) -> float:

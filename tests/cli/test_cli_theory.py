@@ -86,7 +86,9 @@ def test_prices_say_whose_they_are() -> None:
     own = call(*LLAMA, "--usd-per-gpu-hour", "2")
     assert "$2.00/GPU-h, declared on the command line, no date" in own.stdout
     named = call(*LLAMA, "--gpu-hour", "h100-sxm-coreweave")
-    assert "$6.16/GPU-h, list, CoreWeave, 2026-09" in named.stdout or "$6.15/GPU-h" in named.stdout
+    assert "$6.16/GPU-h, list, CoreWeave, 2026-09" in named.stdout
+    doubted = call("llama-3.1-8b", "--on", "mi355x", "--count", "1", "--accept-unverified")
+    assert "$8.60/GPU-h, list, Oracle, UNVERIFIED, 2026" in doubted.stdout
     none = call("llama-3.1-8b", "--on", "h20", "--count", "1", "--accept-unverified")
     assert "add --usd-per-gpu-hour" in none.stdout and "note: h20 is unverified" in none.stdout
 

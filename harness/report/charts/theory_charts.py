@@ -46,16 +46,20 @@ def curve(found: Outlook, priors: Priors) -> list[Point]:
 
 
 def marks_of(found: Outlook, published: Sequence[Measurement]) -> list[Mark]:
-    """Published decode figures of this architecture on this accelerator, whatever their number and layout."""
+    """Verified decode figures of this architecture on this accelerator, and on less than twice or half as many of it:
+    what one user gets depends on their number."""
     marks = []
     for row in published:
         at = row.conditions
-        if at is None or row.task != "decode" or row.exceeds_bound:
+        if at is None or row.task != "decode" or row.status != "verified":
+            continue
+        count = at.deployment.count
+        if max(count, found.count) >= 2 * min(count, found.count):
             continue
         if at.deployment.accelerator.name == found.accelerator and _same_model(at.deployment.model, found):
-            words = f"{row.title}: {at.deployment.count} GPUs, {at.batch:,.0f} sequences, {row.as_of}"
+            words = f"{row.title}: {count} GPUs, {at.batch:,.0f} sequences, {row.as_of}"
             rate = row.tokens_per_s
-            marks.append(Mark(per_user=rate / at.batch, per_gpu=rate / at.deployment.count, text=words))
+            marks.append(Mark(per_user=rate / at.batch, per_gpu=rate / count, text=words))
     return marks
 
 
@@ -66,11 +70,11 @@ def _same_model(model: object, found: Outlook) -> bool:
 
 
 def _rate(found: Outlook, points: Sequence[Point], marks: Sequence[Mark]) -> Chart:
-    count = found.count
+    count, alone = found.count, _decode_rates(found, points) if marks else []
     traces = [
         *_bands(points, lambda rate: rate / count),
         _line(points, [point.output_tokens_per_s_per_gpu for point in points], "%{y:,.4g} tok/s/GPU"),
-        *(_decode_alone(found, points, lambda rate: rate / count) if marks else []),
+        *_decode_alone(alone, lambda rate: rate / count),
         *_marks(marks, [mark.per_gpu for mark in marks], "%{y:,.4g} tok/s/GPU"),
     ]
     first, last = points[0], points[-1]
@@ -88,14 +92,16 @@ def _cost(found: Outlook, points: Sequence[Point], marks: Sequence[Mark]) -> Cha
     count, hour = found.count, found.deployment.usd_per_gpu_hour or 0.0
     costs = [usd_per_mtok(hour, count, point.output_tokens_per_s) for point in points]
     measured = [usd_per_mtok(hour, 1, mark.per_gpu) for mark in marks]
+    alone = _decode_rates(found, points) if marks else []
     traces = [
         *_bands(points, lambda rate: usd_per_mtok(hour, count, rate)),
         _line(points, costs, "$%{y:.3g} a million"),
-        *(_decode_alone(found, points, lambda rate: usd_per_mtok(hour, count, rate)) if marks else []),
+        *_decode_alone(alone, lambda rate: usd_per_mtok(hour, count, rate)),
         *_marks(marks, measured, "$%{y:.3g} a million"),
     ]
     dearest = max(usd_per_mtok(hour, count, point.expected.low) for point in points)
-    limits = (math.log10(min((*costs, *measured)) / 1.5), math.log10(dearest * 1.5))
+    cheapest = min(*costs, *measured, *(usd_per_mtok(hour, count, rate) for _, rate in alone))
+    limits = (math.log10(cheapest / 1.5), math.log10(dearest * 1.5))
     axis: Figure = {"title": {"text": "USD a million output tokens"}, "type": "log", "range": list(limits)}
     return Chart(
         key="cost",
@@ -121,13 +127,19 @@ def _line(points: Sequence[Point], heights: Sequence[float], words: str) -> Figu
     }  # fmt: skip
 
 
-def _decode_alone(found: Outlook, points: Sequence[Point], height: Callable[[float], float]) -> list[Figure]:
-    """The bound of the same accelerators when prefill happens elsewhere: what published decode rates stand beside."""
+def _decode_rates(found: Outlook, points: Sequence[Point]) -> list[tuple[float, float]]:
+    """(batch, output tok/s) where prefill happens elsewhere."""
     at, context = found.deployment, found.shape.mean_context_tokens
-    rates = [
+    return [
         (point.batch, point.batch * at.tokens_per_step / decode_step(at, point.batch, context).seconds)
         for point in points
     ]
+
+
+def _decode_alone(rates: Sequence[tuple[float, float]], height: Callable[[float], float]) -> list[Figure]:
+    """The bound of the same accelerators when prefill happens elsewhere: what published decode rates stand beside."""
+    if not rates:
+        return []
     return [{
         "type": "scatter", "mode": "lines", "name": "bound, decode alone",
         "x": [round4(rate / batch) for batch, rate in rates], "y": [round4(height(rate)) for _, rate in rates],
@@ -163,7 +175,7 @@ def _marks(marks: Sequence[Mark], heights: Sequence[float], words: str) -> list[
     if not marks:
         return []
     return [{
-        "type": "scatter", "mode": "markers", "name": "published measurement",
+        "type": "scatter", "mode": "markers", "name": "published, decode alone",
         "x": [round4(mark.per_user) for mark in marks], "y": [round4(y) for y in heights],
         "text": [label(mark.text) for mark in marks], "marker": {"size": 11, "color": "@measured", "symbol": "diamond"},
         "hovertemplate": f"%{{text}}<br>{words}, %{{x:.3g}} tok/s each<extra></extra>",
