@@ -61,6 +61,7 @@ _MORE_THAN_0 = click.FloatRange(0, min_open=True)
 @click.option("--pd", callback=pieces, metavar="P:D", help="Prefill and decode apart, in so many equal pieces.")
 @click.option("--tokens-per-step", callback=span, metavar="X|X..Y", help="Speculation: tokens a decode step yields.")
 @click.option("--overheads", metavar="NAME", help="Fixed costs of catalog/efficiency.yaml, e.g. aiconfigurator.")
+@click.option("--in-service", is_flag=True, help="Expect what a day of real traffic reached, where it is known.")
 @click.option("--usd-per-gpu-hour", type=click.FloatRange(0), metavar="USD", help="Default: the catalog's rent.")
 @click.option("--gpu-hour", metavar="NAME", help="An hour of the catalog, e.g. h100-sxm-coreweave.")
 @click.option("--accept-unverified", is_flag=True, help="Use catalog rows that are not verified.")
@@ -76,8 +77,11 @@ def command(model: str, **options: Any) -> None:
     """
     from harness.config.catalog import load_catalog
     from harness.config.theory_data import load_theory_data
+    from harness.theory.priors import in_service
 
     catalog, data = load_catalog(), load_theory_data()
+    if options["in_service"]:  # rates of a service were measured in step
+        data = replace(data, priors=in_service(data.priors), rate_match={})
     found = _answer(model, options, catalog, data)
     if options["html"] is not None:
         from harness.report.theory_page import write_theory_page
@@ -145,7 +149,7 @@ def _apart(found: Any, ratio: tuple[int, int], data: Any) -> Any:
         expected = f"P + D that divide --count ({found.count})"
         raise InputError([Mistake("command line", "--pd", f"{ratio[0]}:{ratio[1]}", expected)])
     fleet = Fleet(prefill_nodes=ratio[0], decode_nodes=ratio[1])
-    match = next(iter(data.rate_match.values()))
+    match = next(iter(data.rate_match.values()), None)
     split = split_of(found.deployment, found.shape, fleet, match, data.priors)
     if split is None:
         return replace(found, notes=(*found.notes, "--pd: one of the two sides does not hold the model"))

@@ -17,6 +17,7 @@ from harness.theory.steps import decode_step, math_rate
 Basis = Literal["bound", "linear_math"]
 #: Up to so many sequences for each copy of the model a decode step is a small batch.
 SMALL_BATCH = 16
+_SERVICE = "-service"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,11 @@ def prefill_regime(deployment: Deployment) -> str:
     """Name of the prior that fits prefill."""
     narrow = math_rate(deployment.accelerator, deployment.precision) > math_rate(deployment.accelerator, "bf16")
     return "prefill-moe-fp8" if deployment.model.experts and narrow else "prefill-dense"
+
+
+def in_service(priors: Priors) -> dict[str, Prior]:
+    """The same regimes as a day of real traffic knows them: NAME-service in the place of NAME where there is one."""
+    return {name: priors.get(f"{name}{_SERVICE}", prior) for name, prior in priors.items()}
 
 
 def linear_prefill_s(deployment: Deployment, tokens: float) -> float:

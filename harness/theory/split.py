@@ -26,7 +26,7 @@ class RateMatch:
 class Split:
     """Prefill and decode apart. A piece is one of P + D equal shares of the accelerators; rates are of one piece.
 
-    `bound`: the ceiling; `low`, `high`: with the priors of both sides, working in step as `match` says.
+    `bound`: the ceiling; `low`, `high`: with the priors of both sides, in step as `match` says (None: at no cost).
     """
 
     accelerators_per_piece: int
@@ -37,7 +37,7 @@ class Split:
     low: FleetRate
     high: FleetRate
     best_prefill_per_decode: float
-    match: RateMatch
+    match: RateMatch | None
 
 
 def side(deployment: Deployment, count: int) -> Deployment:
@@ -48,7 +48,9 @@ def side(deployment: Deployment, count: int) -> Deployment:
     return replace(deployment, count=count, layout=layout)
 
 
-def split_of(deployment: Deployment, load: Shape, pieces: Fleet, match: RateMatch, priors: Priors) -> Split | None:
+def split_of(
+    deployment: Deployment, load: Shape, pieces: Fleet, match: RateMatch | None, priors: Priors
+) -> Split | None:
     """Both sides at work. None: one side does not hold the model.
 
     The decode side runs as many sequences as its memory and `max_batch` allow.
@@ -74,6 +76,8 @@ def split_of(deployment: Deployment, load: Shape, pieces: Fleet, match: RateMatc
     def in_step(linear_share: float, step_share: float, gained: float) -> NodeRates:
         """A side's expected rate, never above its bound."""
         found = rates(min(into, linear * linear_share), batch * gained / seconds * step_share)
+        if match is None:
+            return found
         return replace(found, prefill_share=match.prefill_share, decode_share=match.decode_share)
 
     at_most = rates(into, batch * gain / seconds)

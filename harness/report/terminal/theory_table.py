@@ -131,8 +131,8 @@ def bases(found: Outlook) -> list[str]:
         declared = f"({low:g}..{gain:g})" if low is not None else f"{gain:g}"
         texts.append(f"tokens a decode step: {declared}, declared; ceilings use the upper end")
     texts += [_prior(prior) for prior in found.priors]
-    if found.split is not None:
-        match = found.split.match
+    match = found.split.match if found.split is not None else None
+    if match is not None:
         shares = f"{match.prefill_share:g} of prefill, {match.decode_share:g} of decode"
         texts.append(f"working in step: {shares}, {match.source}, {match.as_of}")
     return texts
