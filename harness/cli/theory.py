@@ -41,23 +41,44 @@ _MORE_THAN_0 = click.FloatRange(0, min_open=True)
 @click.command(name="theory", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("model")
 @click.option("--on", required=True, metavar="ACCELERATOR", help="An accelerator of the catalog, e.g. h100-sxm.")
-@click.option("--count", type=click.IntRange(1), required=True, help="How many of them.")
+@click.option("--count", type=click.IntRange(1), required=True, metavar="N", help="How many of them.")
 @click.option(
     "--precision", type=click.Choice(get_args(Precision)), help="Default: fp8 where the accelerator has it, or bf16."
 )
-@click.option("--kv-precision", type=click.Choice([*get_args(Precision), "int6"]), default="bf16", show_default=True)
-@click.option("--isl", type=_MORE_THAN_0, default=1000, show_default=True, help="Input tokens of a request.")
-@click.option("--osl", type=_MORE_THAN_0, default=1000, show_default=True, help="Output tokens of a request.")
-@click.option("--cached-share", type=click.FloatRange(0, 1), default=0, show_default=True, help="Of the input.")
-@click.option("--concurrency", type=_MORE_THAN_0, help="Sequences that decode at once.")
+@click.option(
+    "--kv-precision",
+    type=click.Choice([*get_args(Precision), "int6"]),
+    default="bf16",
+    show_default=True,
+    help="Of the KV cache.",
+)
+@click.option(
+    "--isl", metavar="TOKENS", type=_MORE_THAN_0, default=1000, show_default=True, help="Input tokens of a request."
+)
+@click.option(
+    "--osl", metavar="TOKENS", type=_MORE_THAN_0, default=1000, show_default=True, help="Output tokens of a request."
+)
+@click.option(
+    "--cached-share", metavar="S", type=click.FloatRange(0, 1), default=0, show_default=True, help="Of the input."
+)
+@click.option("--concurrency", metavar="N", type=_MORE_THAN_0, help="Sequences that decode at once.")
 @click.option("--want-tpot", type=_MORE_THAN_0, metavar="S", help="Best load: a token within so many seconds.")
-@click.option("--max-batch", type=click.IntRange(1), help="Most sequences that the server runs at once.")
-@click.option("--memory-share", type=click.FloatRange(0, 1, min_open=True), default=0.9, show_default=True)
-@click.option("--tp", type=click.IntRange(1), help="Accelerators that share each matrix.")
-@click.option("--ep", type=click.IntRange(1), help="Accelerators that share the experts.")
-@click.option("--dp-attention", type=click.IntRange(1), help="Groups with attention of their own. Default: EP / TP.")
-@click.option("--pp", type=click.IntRange(1), help="Pipeline stages.")
-@click.option("--redundant-experts", type=click.IntRange(0), help="Spare copies of experts, in all.")
+@click.option("--max-batch", metavar="N", type=click.IntRange(1), help="Most sequences that the server runs at once.")
+@click.option(
+    "--memory-share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.9,
+    show_default=True,
+    metavar="S",
+    help="Of memory, for weights and KV.",
+)
+@click.option("--tp", metavar="N", type=click.IntRange(1), help="Accelerators that share each matrix.")
+@click.option("--ep", metavar="N", type=click.IntRange(1), help="Accelerators that share the experts.")
+@click.option(
+    "--dp-attention", metavar="N", type=click.IntRange(1), help="Groups with attention of their own. Default: EP / TP."
+)
+@click.option("--pp", metavar="N", type=click.IntRange(1), help="Pipeline stages.")
+@click.option("--redundant-experts", metavar="N", type=click.IntRange(0), help="Spare copies of experts, in all.")
 @click.option("--pd", callback=pieces, metavar="P:D", help="Prefill and decode apart, in so many equal pieces.")
 @click.option("--tokens-per-step", callback=span, metavar="X|X..Y", help="Speculation: tokens a decode step yields.")
 @click.option("--overheads", metavar="NAME", help="Fixed costs of catalog/efficiency.yaml, e.g. aiconfigurator.")

@@ -98,6 +98,9 @@ def outlook(deployment: Deployment, load: Load, priors: Priors) -> Outlook:
     best = best_bound(deployment, load.shape, load.tpot_limit_s) if found.fits else None
     if best is None and found.fits:
         notes.append(f"no batch keeps a token within {load.tpot_limit_s:g} s")
+    longest = load.shape.isl_tokens + load.shape.osl_tokens
+    if deployment.model.context is not None and longest > deployment.model.context:
+        notes.append(f"a request of {longest:,.0f} tokens exceeds the model's context of {deployment.model.context:,}")
     used = {name for point in (one, here) if point for name in point.expected.priors}
     top = None if best is None else point_of(deployment, load.shape, best, priors)
     used |= set(top.expected.priors) if top else set()

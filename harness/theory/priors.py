@@ -13,6 +13,7 @@ from harness.theory.architecture import parameters
 from harness.theory.bounds import Shape, bound_at
 from harness.theory.links import expert_group
 from harness.theory.steps import decode_step, math_rate
+from harness.theory.work import prefill_work
 
 Basis = Literal["bound", "linear_math"]
 #: Up to so many sequences for each copy of the model a decode step is a small batch.
@@ -73,6 +74,17 @@ def linear_prefill_s(deployment: Deployment, tokens: float) -> float:
     return 2 * parameters(deployment.model).active * tokens / rate
 
 
+def prefill_math_s(deployment: Deployment, shape: Shape) -> float:
+    """Time at peak of the larger of both kinds of math in one prompt's prefill: with weights, or with KV.
+
+    Priors of prefill were measured on short prompts (4k and less), where the smaller of the two hides in the share; a
+    long prompt spends its time in attention, and no engine's share of that is better known.
+    """
+    work = prefill_work(deployment, shape.computed_tokens, shape.isl_tokens)
+    attention_s = work.attention_flops / (math_rate(deployment.accelerator, "bf16") * deployment.count)
+    return max(linear_prefill_s(deployment, shape.computed_tokens), attention_s)
+
+
 def expected_at(deployment: Deployment, shape: Shape, batch: float, priors: Priors) -> Expected:
     """Output rate that engines are known to reach while `batch` sequences decode, never above the bound.
 
@@ -81,7 +93,7 @@ def expected_at(deployment: Deployment, shape: Shape, batch: float, priors: Prio
     decode, prefill = priors[decode_regime(deployment, batch)], priors[prefill_regime(deployment)]
     running = max(batch, 1.0)
     step_s = decode_step(deployment, running, shape.mean_context_tokens).seconds
-    prefill_s = linear_prefill_s(deployment, shape.computed_tokens)
+    prefill_s = prefill_math_s(deployment, shape)
     most = bound_at(deployment, shape, batch).output_tokens_per_s
     gain = deployment.tokens_per_step
 

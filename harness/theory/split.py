@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from harness.providers import Deployment
 from harness.theory.bounds import Shape
-from harness.theory.priors import Priors, decode_regime, linear_prefill_s, prefill_regime
+from harness.theory.priors import Priors, decode_regime, prefill_math_s, prefill_regime
 from harness.theory.published import prefill_bound
 from harness.theory.steps import decode_step, kv_limited_batch
 from harness.theory.units import Fleet, FleetRate, NodeRates, Traffic, fleet_rate, prefill_nodes_per_decode_node
@@ -64,7 +64,7 @@ def split_of(
     seconds = decode_step(decode, batch, load.mean_context_tokens).seconds
     gain, least = deployment.tokens_per_step, deployment.tokens_per_step_low or deployment.tokens_per_step
     into = prefill_bound(prefill, load.isl_tokens, load.computed_tokens)
-    linear = load.isl_tokens / linear_prefill_s(prefill, load.computed_tokens)
+    at_peak = load.isl_tokens / prefill_math_s(prefill, load)
     ahead, behind = priors[prefill_regime(prefill)], priors[decode_regime(decode, batch)]
     traffic = Traffic(input_tokens=load.isl_tokens, output_tokens=load.osl_tokens)
 
@@ -73,9 +73,9 @@ def split_of(
             prefill_tokens_per_s=into_s / pieces.prefill_nodes, decode_tokens_per_s=out_s / pieces.decode_nodes
         )
 
-    def in_step(linear_share: float, step_share: float, gained: float) -> NodeRates:
+    def in_step(peak_share: float, step_share: float, gained: float) -> NodeRates:
         """A side's expected rate, never above its bound."""
-        found = rates(min(into, linear * linear_share), batch * gained / seconds * step_share)
+        found = rates(min(into, at_peak * peak_share), batch * gained / seconds * step_share)
         if match is None:
             return found
         return replace(found, prefill_share=match.prefill_share, decode_share=match.decode_share)

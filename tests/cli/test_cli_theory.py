@@ -36,8 +36,13 @@ UNIT = (
 
 @pytest.mark.parametrize(
     "arguments",
-    [(*LLAMA, "--concurrency", "32"), (*V3_NODE, "--concurrency", "640", "--tokens-per-step", "1.5..1.8"), UNIT],
-    ids=["dense", "speculation", "apart"],
+    [
+        (*LLAMA, "--concurrency", "32"),
+        (*V3_NODE, "--concurrency", "640", "--tokens-per-step", "1.5..1.8"),
+        (*UNIT, "--concurrency", "20000"),
+        ("deepseek-v3", "--on", "gb200-nvl72", "--count", "72", "--ep", "72", "--precision", "fp4", "--isl", "100"),
+    ],
+    ids=["dense", "speculation", "apart", "large"],
 )
 def test_the_table_fits_a_terminal(arguments: tuple[str, ...]) -> None:
     done = call(*arguments)
@@ -46,6 +51,7 @@ def test_the_table_fits_a_terminal(arguments: tuple[str, ...]) -> None:
     assert len(lines) <= 40 and max(map(len, lines)) <= 80 and "\x1b" not in done.stdout
     for part in ("limited by", "ceilings, (expected)", "basis: $", "/GPU-h", "energy:", "TTFT"):
         assert part in done.stdout, part
+    assert not any(")(" in line for line in lines), "columns touch"
 
 
 def test_figures_and_their_bases() -> None:

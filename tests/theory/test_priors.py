@@ -81,6 +81,14 @@ def test_a_range_by_hand():
     assert found.high == pytest.approx(8 / (step / decode.high + 8 / 1000 * prefill / other.high))
 
 
+def test_a_long_prompt_spends_its_time_in_attention():
+    run = deployment(cards.GPT_OSS_120B, cards.B200, 1, "mxfp4")
+    short, long = (Shape(isl_tokens=isl, osl_tokens=1000) for isl in (1000, 100_000))
+    assert priors.prefill_math_s(run, short) == priors.linear_prefill_s(run, 1000)
+    assert priors.prefill_math_s(run, long) > 5 * priors.linear_prefill_s(run, 100_000)
+    assert priors.expected_at(run, long, 8, PRIORS).high < 0.5 * theory.bound_at(run, long, 8).output_tokens_per_s
+
+
 def test_the_published_unit_delivers_what_its_nodes_delivered():
     """4 + 18 nodes at the day's rates per node: 81,458 tokens/s out, limited by prefill, decode 30.6 % busy."""
     unit = replace(WIDE, count=176, layout=Layout(ep=176, dp=176, redundant_experts=96))

@@ -89,7 +89,7 @@ _CELLS: tuple[tuple[str, Callable[[Point], str]], ...] = (
     ("tok/s/GPU", lambda point: q.rate(point.output_tokens_per_s_per_gpu)),
     ("output tok/s", lambda point: q.rate(point.output_tokens_per_s)),
     ("  limited by", lambda point: point.limited_by.replace(" capacity", "")),
-    ("  expected tok/s", lambda point: _range(point.expected.low, point.expected.high, q.rate)),
+    ("  expected tok/s", lambda point: _range(point.expected.low, point.expected.high, _short)),
     ("$/M output", lambda point: q.usd(point.usd_per_mtok_output_allin)),
     ("  expected $/M", lambda point: _usd_range(point.expected_usd_per_mtok_output_allin)),
     ("J/output token", lambda point: q.rate(point.joules_per_output_token)),
@@ -103,7 +103,7 @@ def _split(found: Outlook) -> list[Line]:
     fleet = at.bound.fleet
     ratio = f"{fleet.prefill_nodes:g}:{fleet.decode_nodes:g}"
     busy = f"prefill busy {q.percent(at.bound.prefill_utilisation)}, decode {q.percent(at.bound.decode_utilisation)}"
-    expected = _range(at.low.output_tokens_per_s, at.high.output_tokens_per_s, q.rate)
+    expected = _range(at.low.output_tokens_per_s, at.high.output_tokens_per_s, _short)
     per_decode = at.best_prefill_per_decode * fleet.decode_nodes
     return [
         rule(),
@@ -126,6 +126,8 @@ def bases(found: Outlook) -> list[str]:
         hour = f"{q.usd(at.usd_per_gpu_hour)}/GPU-h{span}, {at.price_basis}{date}"
     power = "power is not published" if found.power is None else f"{found.power.w:,.0f} W each, {found.power.boundary}"
     texts = [f"basis: {hour}; $/M all-in: every accelerator-hour over all output tokens", f"energy: {power}"]
+    if at.layout is None and at.count > 1:
+        texts.append("layout: none given (--tp, --ep); the cheapest way, weights and KV held once")
     gain, low = at.tokens_per_step, at.tokens_per_step_low
     if gain != 1.0:
         declared = f"({low:g}..{gain:g})" if low is not None else f"{gain:g}"
@@ -152,6 +154,13 @@ def _sentence(text: str) -> list[Line]:
 def _row(name: str, cells: list[str], style: str = "") -> Line:
     text = left(f" {name}", _FIRST + 1) + "".join(right(cell, _REST - 1) for cell in cells)
     return Line(styled((text, style)))
+
+
+def _short(value: float | None) -> str:
+    """A rate that leaves room for another: 9,511, 262k, 1.83M."""
+    if value is None or value < 1e5:
+        return q.rate(value)
+    return f"{value / 1e3:,.0f}k" if value < 1e6 else f"{value / 1e6:.3g}M"
 
 
 def _gb(amount: float) -> str:
