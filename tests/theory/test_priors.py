@@ -10,7 +10,7 @@ from harness import theory
 from harness.config.theory_data import load_theory_data
 from harness.providers import Layout
 from harness.theory import Shape, priors
-from harness.theory.outlook import Load, outlook, usd_per_mtok
+from harness.theory.outlook import Load, outlook, point_at, usd_per_mtok
 from harness.theory.published import prefill_bound
 from harness.theory.split import side, split_of
 from harness.theory.units import Fleet
@@ -160,3 +160,10 @@ def test_a_range_lies_below_its_bound(run, shape, batch):
     found = priors.expected_at(run, shape, batch, PRIORS)
     bound = theory.bound_at(run, shape, batch).output_tokens_per_s
     assert 0 < found.low <= found.high <= bound
+
+
+def test_the_published_day_cost_what_a_service_is_expected_to_cost():
+    """$87,072 for 168 B output tokens, prefill included: $0.518 a million, above the bound and inside the range."""
+    day = point_at(replace(WIDE, usd_per_gpu_hour=2.0), DAY, 12_672, priors.in_service(PRIORS))
+    low, high = day.expected_usd_per_mtok_output_allin
+    assert day.usd_per_mtok_output_allin < low < 87_072 / 168e3 < high
