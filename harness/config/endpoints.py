@@ -132,6 +132,8 @@ def _deployment(row: DeploymentRow, catalog: Catalog) -> Deployment:
         tco=row.tco.value() if row.tco else None,
         price_basis=row.price_basis or (hour.basis if hour else fallback),
         price_as_of=row.price_as_of or (hour.as_of if hour else None),
+        layout=row.layout(),
+        **row.steps(),
         **row.model_dump(include={"count", "precision", "kv_precision", "max_batch", "memory_share", "utilisation"}),
     )
 
