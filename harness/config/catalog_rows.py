@@ -28,6 +28,7 @@ class SourcedRow(Row):
     as_of: AsOf
     status: Status = "verified"
     note: str = ""
+    override: bool = Field(default=False, description="true where this row replaces one of the same name")
 
     def provenance(self) -> dict[str, Any]:
         """The same four fields, for the value."""
@@ -104,7 +105,7 @@ class ModelRow(SourcedRow):
 
     def value(self, name: str) -> ModelCard:
         """The card; `aliases` become cards of their own, `total_params_b` is a check of the catalog's tests."""
-        return ModelCard(name=name, **self.model_dump(exclude={"aliases", "total_params_b"}))
+        return ModelCard(name=name, **self.model_dump(exclude={"aliases", "total_params_b", "override"}))
 
     def contradictions(self) -> list[tuple[str, str, str]]:
         """(field, found, expected) where fields do not fit each other."""
@@ -197,4 +198,4 @@ class GpuHourRow(SourcedRow):
 
     def value(self, name: str) -> GpuHour:
         """The same, as a value."""
-        return GpuHour(name=name, **self.model_dump())
+        return GpuHour(name=name, **self.model_dump(exclude={"override"}))
