@@ -21,7 +21,7 @@ FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 @click.command("claims")
 @click.argument("claim_id", metavar="[ID]", required=False)
 @click.option("--topic", help="Only claims whose topic contains this text.")
-@click.option("--run", "folder", metavar="DIR", type=FOLDER, help="A run folder to hold against a claim's conditions.")
+@click.option("--run", "folder", metavar="DIR", type=FOLDER, help="A run or sweep folder to hold against a claim.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def command(claim_id: str | None, topic: str | None, folder: Path | None, as_json: bool) -> None:
     """Recompute published claims: what was said, what the sum gives, whether it holds and under which condition.
@@ -73,8 +73,16 @@ def _print(chosen: list[Claim], whole: bool) -> None:
 
 def _beside_run(claims: Mapping[str, Claim], chosen: list[Claim], folder: Path, as_json: bool) -> None:
     from harness.price.claims.run import compare
+    from harness.report.contents import is_sweep, read_sweep_contents
+    from harness.report.screen import frontier
     from harness.report.terminal.claim_run import claim_and_run
 
+    if is_sweep(folder):
+        best = frontier(read_sweep_contents(folder)).best
+        if best is None:
+            mistake = Mistake(str(folder), "--run", "a sweep without a level that can be quoted", "a run folder")
+            raise InputError([mistake])
+        folder = folder / best.name
     found = []
     for claim in chosen:
         travels = recompute(claims[claim.bound_of]) if claim.bound_of else None

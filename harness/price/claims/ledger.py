@@ -12,7 +12,7 @@ Formula = Callable[[Claim], tuple[Figure, ...]]
 
 
 def unchecked(claim: Claim) -> tuple[Figure, ...]:
-    """None: what it would take is not published, or is not a matter of arithmetic."""
+    """Nothing is computed: what it would take is not published, or is not a matter of arithmetic."""
     return ()
 
 
