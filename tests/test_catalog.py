@@ -222,7 +222,8 @@ def test_an_endpoint_says_which_of_its_rows_were_replaced(tmp_path: Path) -> Non
         "gpu_hours:\n  h100-sxm-rent: {accelerator: h100-sxm, usd_per_gpu_hour: 1.5, basis: contract,"
         " source: my contract, as_of: 2026-11, override: true}\n"
         "endpoints:\n  mine:\n    base_url: http://127.0.0.1:9/v1\n    model: m\n"
-        "    deployment: {accelerator: h100-sxm, count: 1, model: llama-3.1-8b, precision: bf16, gpu_hour: h100-sxm-rent}\n"
+        "    deployment: {accelerator: h100-sxm, count: 1, model: llama-3.1-8b, precision: bf16,"
+        " gpu_hour: h100-sxm-rent}\n"
     )
     endpoint = load_providers(path).endpoints["mine"]
     assert endpoint.deployment is not None and endpoint.deployment.usd_per_gpu_hour == 1.5

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 from harness.cli.claims import command
 from harness.config.claims import load_claims
+from harness.report.contents import read_sweep_contents
+from harness.report.screen import frontier
 from tests.conftest import ROOT
 
 EXAMPLE = ROOT / "results/example"
@@ -129,3 +131,23 @@ def test_the_table_loads_nothing_heavy() -> None:
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert run.stdout.splitlines()[-1] == "[]"
+
+
+def test_of_a_sweep_the_quoted_level_is_compared(tmp_path: Path) -> None:
+    rates = {4: 300.0, 8: 549.0}
+    for users, rate in rates.items():
+        level = tmp_path / f"users-{users}"
+        shutil.copytree(EXAMPLE, level)
+        for name, changes in (
+            ("run.json", {"run_id": level.name}),
+            ("economics.json", {"run_id": level.name, "bound_fraction": rate / 1000}),
+        ):
+            found = json.loads((level / name).read_text())
+            (level / name).write_text(json.dumps(found | changes))
+    levels = [{"users": users, "run": f"users-{users}"} for users in rates]
+    sweep = {"schema": 1, "sweep_id": "s", "scenario": "quick", "endpoint": "simulator", "levels": levels}
+    (tmp_path / "sweep.json").write_text(json.dumps(sweep))
+    best = frontier(read_sweep_contents(tmp_path)).best
+    found = json.loads(shown("DS7", "--run", str(tmp_path), "--json"))
+    assert best is not None and found["run_id"] == best.name
+    assert found["run_bound_fraction"] == rates[int(best.name.partition("-")[2])] / 1000
