@@ -28,20 +28,25 @@ class SourcedRow(Row):
     as_of: AsOf
     status: Status = "verified"
     note: str = ""
-    override: bool = Field(default=False, description="true where this row replaces one of the same name")
 
     def provenance(self) -> dict[str, Any]:
         """The same four fields, for the value."""
         return {"source": self.source, "as_of": self.as_of, "status": self.status, "note": self.note}
 
 
-class CalendarRow(SourcedRow):
+class NamedRow(SourcedRow):
+    """A row that a user's file may replace by another of the same name."""
+
+    override: bool = Field(default=False, description="true where this row replaces one of the same name")
+
+
+class CalendarRow(NamedRow):
     """Days on which a window does not hold."""
 
     dates: list[Day]
 
 
-class AcceleratorRow(SourcedRow):
+class AcceleratorRow(NamedRow):
     """Datasheet units."""
 
     hbm_gb: Positive = Field(description="memory, 1e9 bytes")
@@ -74,7 +79,7 @@ def _scaled(amount: float | None, factor: float) -> float | None:
     return None if amount is None else amount * factor
 
 
-class ModelRow(SourcedRow):
+class ModelRow(NamedRow):
     """Architecture fields, as in a model's config.json."""
 
     layers: Count
@@ -177,7 +182,7 @@ class PeriodRow(Row):
         )
 
 
-class PriceRow(SourcedRow):
+class PriceRow(NamedRow):
     """What one provider charges for one model."""
 
     provider: Text
@@ -187,7 +192,7 @@ class PriceRow(SourcedRow):
     periods: list[PeriodRow] = Field(min_length=1)
 
 
-class GpuHourRow(SourcedRow):
+class GpuHourRow(NamedRow):
     """What an hour of one accelerator costs."""
 
     accelerator: Text

@@ -40,7 +40,7 @@ def test_the_table_has_a_line_for_every_claim_within_80_columns() -> None:
 
 def test_a_topic_is_part_of_the_table() -> None:
     lines = shown("--topic", "sglang").splitlines()
-    assert [line.split()[0] for line in lines if line.startswith(" S")] == ["S1", "S2", "S3", "S4"]
+    assert [line.split()[0] for line in lines if line.startswith(" S")] == ["S1", "S2", "S3", "S4", "S5", "S6"]
     assert not any(line.startswith(" A") for line in lines)
 
 
@@ -55,7 +55,8 @@ def test_every_story_is_whole_and_fits(name: str) -> None:
 
 def test_a_story_names_bases_dates_and_doubts() -> None:
     text = shown("E2")
-    for part in ("list, Oracle, 2026 (its own)", "owner, 2026-09", "22.58x", "gb200-nvl72-oracle: unverified",
+    for part in ("list, Oracle, 2026 (its own)", "its own decides, 0 of 4 others agree",
+                 "owner, 2026-09", "22.58x", "gb200-nvl72-oracle: unverified",
                  "HOLDS IF", "what would have to be true", "1.87x"):  # fmt: skip
         assert part in text, part
 
@@ -104,7 +105,7 @@ def test_conditions_that_agree_make_a_run_comparable(tmp_path: Path) -> None:
 def test_without_an_id_a_run_stands_beside_every_bound() -> None:
     text = shown("--run", str(EXAMPLE))
     assert "DeepSeek 37-43 %" in text and "LMSYS 56-64 %" in text
-    assert len(json.loads(shown("--run", str(EXAMPLE), "--json"))["comparisons"]) == 2
+    assert len(json.loads(shown("--run", str(EXAMPLE), "--json"))["comparisons"]) == 4
 
 
 @pytest.mark.parametrize(

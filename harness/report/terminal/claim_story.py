@@ -80,10 +80,15 @@ def _bases(verdict: Verdict) -> list[Text]:
                 lines.append(Text(f"   {figure.name}"))
             named.add(figure.name)
             lines.append(_number(f"  {figure.basis}, {figure.as_of}", figure))
-    title = styled(
-        ("on every price basis and date", "bold cyan"), ("  (its own basis decides)" if named else "", "dim")
-    )
+    title = styled(("on every price basis and date", "bold cyan"), (_others(verdict), "dim"))
     return [Text(""), title, *lines] if lines else []
+
+
+def _others(verdict: Verdict) -> str:
+    """How many bases beside the claim's own bear it out, over all of its figures."""
+    others = [check for check in verdict.per_basis if check not in verdict.checks]
+    agreeing = sum(check.agrees is True for check in others)
+    return f": its own decides, {agreeing} of {len(others)} others agree" if others else ""
 
 
 def _number(name: str, figure: Figure) -> Text:
