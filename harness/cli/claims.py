@@ -32,7 +32,7 @@ def command(claim_id: str | None, topic: str | None, folder: Path | None, as_jso
     claims = load_claims()
     chosen = _chosen(claims, claim_id, topic)
     if folder is not None:
-        _beside_run(claims, chosen if claim_id else _with_bound(claims), folder, as_json)
+        _beside_run(claims, chosen if claim_id else _with_bound(chosen), folder, as_json)
     elif as_json:
         documents = [_document(claim, recompute(claim)) for claim in chosen]
         _print_json(documents[0] if claim_id else {"claims": documents})
@@ -56,9 +56,13 @@ def _chosen(claims: Mapping[str, Claim], claim_id: str | None, topic: str | None
     return found
 
 
-def _with_bound(claims: Mapping[str, Claim]) -> list[Claim]:
-    """The claims whose bound fraction others borrow."""
-    return [claim for name, claim in claims.items() if claim.bound_of == name]
+def _with_bound(chosen: list[Claim]) -> list[Claim]:
+    """Those whose own bound fraction can stand beside a run's."""
+    found = [claim for claim in chosen if claim.bound_of == claim.id]
+    if not found:
+        mistake = Mistake("trueyield claims", "--run", "no claim with a bound of its own", "an ID, or another --topic")
+        raise InputError([mistake])
+    return found
 
 
 def _print(chosen: list[Claim], whole: bool) -> None:
@@ -75,7 +79,7 @@ def _beside_run(claims: Mapping[str, Claim], chosen: list[Claim], folder: Path, 
     from harness.price.claims.run import compare
     from harness.report.contents import is_sweep, read_sweep_contents
     from harness.report.screen import frontier
-    from harness.report.terminal.claim_run import claim_and_run
+    from harness.report.terminal.claim_run import bounds_and_run, claim_and_run
 
     if is_sweep(folder):
         best = frontier(read_sweep_contents(folder)).best
@@ -91,11 +95,7 @@ def _beside_run(claims: Mapping[str, Claim], chosen: list[Claim], folder: Path, 
         documents = [msgspec.to_builtins(comparison) for comparison in found]
         _print_json(documents[0] if len(documents) == 1 else {"comparisons": documents})
         return
-    console = Console()
-    for place, comparison in enumerate(found):
-        if place:
-            console.print()
-        console.print(claim_and_run(comparison))
+    Console().print(claim_and_run(found[0]) if len(found) == 1 else bounds_and_run(found))
 
 
 def _document(claim: Claim, verdict: Verdict) -> dict[str, Any]:

@@ -104,8 +104,9 @@ def test_conditions_that_agree_make_a_run_comparable(tmp_path: Path) -> None:
 
 def test_without_an_id_a_run_stands_beside_every_bound() -> None:
     text = shown("--run", str(EXAMPLE))
-    assert "DeepSeek 37-43 %" in text and "LMSYS 56-64 %" in text
-    assert len(json.loads(shown("--run", str(EXAMPLE), "--json"))["comparisons"]) == 4
+    assert "DeepSeek 37-43 % (DS7), you 72 %" in text and "LMSYS 56-64 % (S3), you 72 %" in text
+    assert "10 differ, 2 unknown" in text and max(map(len, text.splitlines())) <= 80
+    assert len(json.loads(shown("--run", str(EXAMPLE), "--json"))["comparisons"]) == 3
 
 
 @pytest.mark.parametrize(
@@ -113,6 +114,7 @@ def test_without_an_id_a_run_stands_beside_every_bound() -> None:
     [
         (("A0",), "did you mean"),
         (("--topic", "SGlung"), "SGLang, 96 H100"),
+        (("--topic", "SRAM", "--run", "results/example"), "an ID, or another --topic"),
         (("A1", "--run", "nowhere"), "does not exist"),
         (("A1", "--run", "tests"), "expected run.json"),
     ],
@@ -128,7 +130,7 @@ def test_the_table_loads_nothing_heavy() -> None:
         "import sys; sys.argv = ['trueyield', 'claims']\n"
         "from harness.cli import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "print([name for name in ('pandas', 'scipy', 'plotly', 'pyarrow', 'locust') if name in sys.modules])"
+        "print([name for name in ('pandas', 'numpy', 'scipy', 'plotly', 'pyarrow', 'locust') if name in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert run.stdout.splitlines()[-1] == "[]"

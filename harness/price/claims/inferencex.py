@@ -19,7 +19,7 @@ def gpu_figures(claim: Claim) -> tuple[Figure, ...]:
     usd = usd_per_mtok(claim.inputs.hours["gpu"].usd_per_gpu_hour, rate)
     return (
         Figure(name="cost, not additive", value=usd, unit="USD/M"),
-        Figure(name="rate of a megawatt", value=rate * 1000 / kilowatt / 1e6, unit="M tok/s/MW"),
+        Figure(name="rate of a megawatt", value=rate * 1000 / kilowatt / 1e6, unit="tok/s/W"),
         Figure(name="energy", value=kilowatt * 1000 / rate, unit="J/tok"),
     )
 

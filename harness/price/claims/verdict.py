@@ -12,7 +12,7 @@ from typing import Literal
 from harness.claims import Claim, Published
 
 VerdictWord = Literal["holds", "holds if", "refuted", "not verifiable"]
-Unit = Literal["", "x", "%", "USD", "USD/h", "USD/M", "tok/s", "M tok/s/MW", "J/tok", "GB", "GPUs", "nodes", "Macs",
+Unit = Literal["", "x", "%", "USD", "USD/h", "USD/M", "tok/s", "tok/s/W", "J/tok", "GB", "GPUs", "nodes", "Macs",
                "ms", "TFLOP/s", "users", "TFLOPS", "tok"]  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """A comparison of a claim with a run in, its lines out: what differs first, then the number that travels."""
 
+from collections.abc import Sequence
+
 from rich.text import Text
 
 from harness.price.claims.run import Comparison, Condition
@@ -20,6 +22,20 @@ def claim_and_run(comparison: Comparison) -> ClosingTable:
         if found:
             lines += [styled((f"{len(found)} {title}", tone)), *map(_condition, found)]
     return ClosingTable(lines=tuple(lines))
+
+
+def bounds_and_run(comparisons: Sequence[Comparison]) -> ClosingTable:
+    """One line a published bound fraction beside the run's own; conditions only counted."""
+    first = comparisons[0]
+    head = f"run {q.plain(first.run_id, 40)}: its share of its own bound beside that of published measurements"
+    lines = [*wrapped(head, indent=0, style="bold"), *_reason(first), Text("")]
+    for comparison in comparisons:
+        line = styled(" ", (left(comparison.claim, 6), "bold"), left(travelling(comparison).plain, 50))
+        line.append(f"{len(comparison.named(False))} differ", "bold red" if comparison.named(False) else "green")
+        line.append(f", {len(comparison.named(None))} unknown", "magenta")
+        lines.append(line)
+    more = f"Which conditions: trueyield claims {first.claim} --run DIR. Nothing else may be compared."
+    return ClosingTable(lines=(*lines, Text(""), Text(more, style="dim")))
 
 
 def _verdict(comparison: Comparison) -> list[Text]:

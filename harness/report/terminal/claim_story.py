@@ -56,7 +56,7 @@ def _check(check: Check, name: str) -> Text:
     line.append(right(published(check), _NUMBER))
     line.append(right(recomputed(check), _NUMBER), "bold")
     if check.relation == "equal" and check.relative_difference is not None:
-        line.append(right(f"{100 * check.relative_difference:+.1f}%", _DIFFERENCE - 2))
+        line.append(right(f"{round(100 * check.relative_difference, 1) + 0.0:+.1f}%", _DIFFERENCE - 2))
     else:
         line.append(" " * (_DIFFERENCE - 2))
     words = {True: (" ok", "green"), False: (" no", "bold red"), None: (" ?", "magenta")}
