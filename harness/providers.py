@@ -255,6 +255,8 @@ class Catalog:
     models: Mapping[str, ModelCard]
     prices: Mapping[str, PriceCard]
     gpu_hours: Mapping[str, GpuHour]
+    #: section.name of every row that a user's file replaced -> that file
+    overridden: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
