@@ -6,7 +6,7 @@ from pydantic import Field
 
 from harness.config.catalog_rows import AsOf, Count, Positive, Price, Share, Text
 from harness.config.rows import Row
-from harness.providers import Dialect, Precision, RequestOptions, Tco
+from harness.providers import DayTerms, Dialect, Precision, RequestOptions, Tco
 
 
 class TcoRow(Row):
@@ -28,6 +28,20 @@ class TcoRow(Row):
         return Tco(**self.model_dump())
 
 
+class DayRow(Row):
+    """What holds for a day of real traffic and not for a test."""
+
+    monetised_share: Share = 1.0
+    cached_share: Annotated[float, Field(ge=0, lt=1)] | None = None
+    balancedness: Share = 1.0
+    spare_share: Price = 0.0
+    idle_reuse: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    def value(self) -> DayTerms:
+        """The same, as a value."""
+        return DayTerms(**self.model_dump())
+
+
 class DeploymentRow(Row):
     """What an endpoint runs on."""
 
@@ -44,6 +58,8 @@ class DeploymentRow(Row):
     max_batch: Count | None = None
     memory_share: Share = 0.9
     utilisation: Share | None = None
+    demand: Text | None = Field(default=None, description="a demand curve, e.g. office-hours, or a file of hours")
+    day: DayRow | None = None
 
 
 class RequestRow(Row):

@@ -12,8 +12,9 @@ from harness.errors import InputError, Mistake
 from harness.measure.folder import read_folder
 from harness.measure.results import RunResult
 from harness.measure.runs import grades_of, read_run, slos_of, use_of
+from harness.measure.use import why_not
 from harness.measure.window import clocks_of
-from harness.price.cost import Guess
+from harness.price.cost import Guess, moment_s
 from harness.price.ledger import Entry, Ledger, guess_from, keep_ledger
 from harness.price.tco import GpuHour, gpu_hour
 from harness.providers import Deployment, Endpoint
@@ -55,6 +56,12 @@ class Case:
         if self.hour is None or self.deployment is None:
             return None
         return self.hour.usd * self.deployment.count / 3600
+
+    @property
+    def measured_s(self) -> float | None:
+        """Unix time at which the first request of the measure window was sent."""
+        sent = [moment_s(entry.record, entry.wall) for entry in self.entries if entry.record.stage == "measure"]
+        return min(sent, default=None)
 
     @property
     def window_usd(self) -> float | None:
@@ -110,6 +117,7 @@ def _entries(
             record=record,
             use=use_of(record, grades.get(record.request_id), slos),
             wall=anchors.get(record.worker, borrowed),
+            why_not=why_not(record, grades.get(record.request_id), slos),
         )
         for record in records
     )
