@@ -172,7 +172,7 @@ def _changes(books: _Books, start: Purchase, count: int) -> list[Change[Purchase
     rates = _paid_rates(books, start.rates)
     if rates != start.rates:
         labels = ", ".join(label for label, _ in books.labels.most_common(2))
-        changes.append(_change("hour of the day", f"{labels}, list price outside windows", rates=rates))
+        changes.append(_change("hour of the day", f"sent at {labels}", rates=rates))
     return changes + _waste(books)
 
 
@@ -193,8 +193,9 @@ def _waste(books: _Books) -> list[Change[Purchase]]:
     changes = []
     for name, number in sorted(books.wasted.items()):
         share = books.wasted_usd[name] / books.useful_usd
+        noun = "request" if number == 1 else "requests"
         cut = f" ({books.streams_cut} cut)" if name == "failures, cut streams" and books.streams_cut else ""
-        evidence = f"{number} requests{cut}, {share:.1%} of the useful answers' bill"
+        evidence = f"{number} {noun}{cut}, {share:.1%} of useful bill"
         changes.append(Change(factor=name, kind="measured", evidence=evidence, apply=_wasting(name, share)))
     return changes
 

@@ -85,7 +85,7 @@ def day_ledger(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Prefill and decode apart, in nodes, tokens/s of a node; `input_per_output`: computed and cached input together."""
+    """Prefill and decode apart, in nodes and tokens/s of a node; `input_per_output` counts cached input too."""
 
     prefill_nodes: float
     decode_nodes: float

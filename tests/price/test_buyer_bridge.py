@@ -14,6 +14,7 @@ from harness.price.buyer_bridge import Purchase, usd_per_1k
 from harness.price.cost import blend_3to1
 from harness.price.economics import price, read_economics, write_economics
 from harness.price.waterfall import Change, effects
+from harness.report.terminal import closing_table
 from harness.providers import Endpoint, PriceWindow, Rates
 from tests.cards import price_card
 from tests.price.records import record, uncounted
@@ -89,10 +90,14 @@ def test_nothing_useful_has_no_bridge_but_a_reason(tmp_path):
     assert free.buyer_waterfall is None and "asks nothing" in free.reasons["buyer_waterfall"]
 
 
-def test_it_is_written_and_read(tmp_path):
+def test_it_is_written_and_read_and_shown(tmp_path):
     economics = bought(tmp_path, PEAK, WASTE)
     write_economics(tmp_path, economics)
     assert read_economics(tmp_path).buyer_waterfall == economics.buyer_waterfall
+    lines = [line.plain for line in closing_table(tmp_path).lines]
+    begin = next(number for number, line in enumerate(lines) if "From list price to useful answer" in line)
+    assert "$0.650 -> " in lines[begin] and "thinking" in lines[begin + 1] and "75% of output" in lines[begin + 1]
+    assert all("$" in line for line in lines[begin : begin + 6]) and max(map(len, lines)) <= 80
 
 
 @settings(max_examples=25, deadline=None)

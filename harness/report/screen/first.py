@@ -34,6 +34,7 @@ def first_screen(contents: RunContents) -> FirstScreen:
         rc=(factors[0].rc_before, factors[-1].rc_after) if factors else None,
         factors=factors,
         factors_note=_factors_note(contents),
+        price_path=money.buyer_waterfall if money and contents.run.valid and contents.kind == "buyer" else None,
         latencies=_latencies(contents),
         useful=_useful(contents),
         useful_parts=_useful_parts(contents),

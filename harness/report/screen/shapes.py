@@ -6,7 +6,7 @@ Texts that came from a server or a file are still raw here: each way of printing
 from dataclasses import dataclass
 
 from harness.measure.results import Distribution
-from harness.price.results import Factor
+from harness.price.results import BuyerWaterfall, Factor
 
 #: four heads and four cells beside a row's name; a head's second line stands behind its newline
 Four = tuple[str, str, str, str]
@@ -80,6 +80,8 @@ class FirstScreen:
     factors: tuple[Factor, ...]
     #: what a reader must know before the factors: whose doing the steps are
     factors_note: str | None
+    #: a bought API: what stands between the list price and a useful answer
+    price_path: BuyerWaterfall | None
     latencies: tuple[Latency, ...]
     useful: str
     useful_parts: tuple[str, ...]

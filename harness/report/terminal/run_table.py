@@ -8,6 +8,7 @@ from rich.text import Text
 from harness.report import quantities as q
 from harness.report.gates import Verdict
 from harness.report.screen import FirstScreen, Price, Row
+from harness.report.terminal.bought import price_path_lines
 from harness.report.terminal.lines import (
     WIDTH,
     Line,
@@ -36,6 +37,7 @@ def run_lines(screen: FirstScreen, verdicts: Sequence[Verdict]) -> list[Line]:
         *theory(screen),
         rule(4),
         *_waterfall(screen),
+        *price_path_lines(screen),
         *latencies(screen),
         useful(screen),
         *_gates(verdicts),
