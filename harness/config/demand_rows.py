@@ -120,7 +120,7 @@ def _read_yaml(path: Path) -> DemandCurve:
 
 
 def _read_csv(path: Path) -> DemandCurve:
-    """Lines of hour,share: hours 0-23 of a day or 0-167 of a week from Monday 00:00 UTC, each once; a head may stand."""
+    """Lines of hour,share: hours 0-23 of a day or 0-167 of a week from Monday 00:00 UTC, each once."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

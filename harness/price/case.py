@@ -78,11 +78,22 @@ def read_case(folder: Path) -> Case:
     slos = slos_of(book.manifest.scenario, str(folder / "manifest.json"))
     guess = _guess(book.manifest, book.records)
     entries = _entries(folder, book.manifest, book.records, slos)
+    return _billed(book.manifest, endpoint, run, entries, guess, slos)
+
+
+def _billed(
+    manifest: Manifest,
+    endpoint: Endpoint,
+    run: RunResult,
+    entries: tuple[Entry, ...],
+    guess: Guess,
+    slos: dict[str, float],
+) -> Case:
     seller_card = endpoint.sell_at or endpoint.price_card
     own_card = endpoint.price_card or endpoint.sell_at
     own = keep_ledger(own_card, entries, guess) if own_card else None
     return Case(
-        manifest=book.manifest,
+        manifest=manifest,
         endpoint=endpoint,
         run=run,
         entries=entries,
@@ -94,6 +105,11 @@ def read_case(folder: Path) -> Case:
         hour=gpu_hour(endpoint.deployment) if endpoint.deployment else None,
         shape=_shape(run),
     )
+
+
+def billed_again(case: Case, endpoint: Endpoint, entries: tuple[Entry, ...], run: RunResult) -> Case:
+    """The same manifest with other terms: what was not measured but reckoned."""
+    return _billed(case.manifest, endpoint, run, entries, case.guess, case.slos)
 
 
 def _endpoint(manifest: Manifest, folder: Path) -> Endpoint:

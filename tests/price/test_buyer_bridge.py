@@ -14,8 +14,8 @@ from harness.price.buyer_bridge import Purchase, usd_per_1k
 from harness.price.cost import blend_3to1
 from harness.price.economics import price, read_economics, write_economics
 from harness.price.waterfall import Change, effects
-from harness.report.terminal import closing_table
 from harness.providers import Endpoint, PriceWindow, Rates
+from harness.report.terminal import closing_table
 from tests.cards import price_card
 from tests.price.records import record, uncounted
 from tests.price.run_folder import result, write_folder
@@ -91,7 +91,7 @@ def test_nothing_useful_has_no_bridge_but_a_reason(tmp_path):
 
 
 def test_it_is_written_and_read_and_shown(tmp_path):
-    economics = bought(tmp_path, PEAK, WASTE)
+    economics = bought(tmp_path, PEAK, WASTE, slos={"ttfat_s": 60.0})
     write_economics(tmp_path, economics)
     assert read_economics(tmp_path).buyer_waterfall == economics.buyer_waterfall
     lines = [line.plain for line in closing_table(tmp_path).lines]
