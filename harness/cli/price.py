@@ -1,20 +1,34 @@
-"""`trueyield price DIR`: a measured run folder goes in, economics.json and a short table come out."""
+"""`trueyield price DIR`: a measured run folder goes in, economics.json and a short table come out.
+
+With other terms (`--as-of`, `--card`, ...) the run is re-priced beside its own figures, and nothing is written.
+"""
 
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from harness.cli.repricing import Wish, reprice, terms_options
 from harness.price.economics import economics_json, price, write_economics
 from harness.price.results import Economics
 
 
 @click.command("price")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--json", "as_json", is_flag=True, help="Print economics.json on stdout instead of the table.")
-def command(folder: Path, as_json: bool) -> None:
-    """run.json -> economics.json: cost per token, bound, yield, waterfall."""
+@terms_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout instead of the table.")
+def command(folder: Path, as_json: bool, **wish: Any) -> None:
+    """run.json -> economics.json: cost per token, bound, yield, waterfall.
+
+    With any of the options above, DIR is re-priced without running again: the figures are reckoned, not measured, stand
+    beside the run's own, and economics.json stays as it is.
+    """
+    wanted = Wish(**wish)
+    if wanted.is_one:
+        reprice(folder, wanted, as_json)
+        return
     economics = price(folder)
     write_economics(folder, economics)
     if as_json:

@@ -5,6 +5,7 @@ leads from the best load that memory and SLO allow, at full use, over this run's
 """
 
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Literal
 
 from harness.price.bills import ADD_CARD, no_hour_reason
@@ -174,6 +175,15 @@ def measured_business(case: Case, ledger: Ledger | None) -> Business | None:
         start = replace(start, ceiling=lambda shape, running: rate / count)
         bound = rate
     return replace(start, efficiency=rate / bound, billed_share=_billed_share(start, ledger))
+
+
+def day_business(case: Case, ledger: Ledger | None) -> Business | None:
+    """The declared day at this run's load; where no day is declared, this load all day. None: no R/C."""
+    business = measured_business(case, ledger)
+    if business is None or case.deployment is None or ledger is None:
+        return None
+    changes = day_changes(case.deployment, ledger.card, case.measured_s, business.shape.cached_share)
+    return reduce(lambda made, change: change.apply(made), changes, business)
 
 
 def _billed_share(start: Business, ledger: Ledger) -> float:

@@ -5,17 +5,24 @@ whose cost depends on what the endpoint declares; what it does not declare is No
 """
 
 from dataclasses import fields, is_dataclass, replace
-from functools import reduce
 from pathlib import Path
 
 import msgspec
 
 from harness.errors import InputError, Mistake
 from harness.price.bills import ADD_CARD, buyer, no_hour_reason, owner, per_1k_useful, revenue_per_s, test_bill
-from harness.price.bridge import bounds, ceilings, measured_business, revenue_ledger, seller_bridge, theoretical
+from harness.price.bridge import (
+    bounds,
+    ceilings,
+    day_business,
+    measured_business,
+    revenue_ledger,
+    seller_bridge,
+    theoretical,
+)
 from harness.price.buyer_bridge import buyer_bridge
 from harness.price.case import Case, read_case
-from harness.price.day import day_changes, use_of_day
+from harness.price.day import use_of_day
 from harness.price.ledger import Ledger
 from harness.price.ratio import cost_per_token, revenue_and_cost
 from harness.price.results import Comparison, Day, Economics, Owner
@@ -106,14 +113,11 @@ def _day(case: Case, owned: Owner, ledger: Ledger | None, reasons: dict[str, str
     cost = owned.usd_per_1k_useful
     if cost is None:
         reasons["day.usd_per_1k_useful"] = reasons.get("owner.usd_per_1k_useful") or no_hour_reason(case)
-    business = measured_business(case, ledger)
-    if business is None:
+    business, day = measured_business(case, ledger), day_business(case, ledger)
+    if business is None or day is None:
         reasons |= dict.fromkeys(("day.yield_ratio", "day.usd_revenue", "day.usd_cost"), reasons.get("yield_ratio", ""))
         over, books = 1 / use.share, None
     else:
-        shape, card = business.shape, ledger.card if ledger else None
-        changes = day_changes(case.deployment, card, case.measured_s, shape.cached_share)
-        day = reduce(lambda made, change: change.apply(made), changes, business)
         over, books = cost_per_token(day) / cost_per_token(business), revenue_and_cost(day)
     return Day(
         utilisation=use.share,
