@@ -22,7 +22,7 @@ from harness.price.results import Economics
 def command(folder: Path, as_json: bool, **wish: Any) -> None:
     """run.json -> economics.json: cost per token, bound, yield, waterfall.
 
-    With any of the options above, DIR is re-priced without running again: the figures are reckoned, not measured, stand
+    With any option but --json, DIR is re-priced without running again: the figures are reckoned, not measured, stand
     beside the run's own, and economics.json stays as it is.
     """
     wanted = Wish(**wish)
