@@ -186,6 +186,9 @@ class DayTerms:
     balancedness: float = 1.0  # mean / largest load of experts or replicas
     spare_share: float = 0.0  # accelerators kept ready beside those that serve
     idle_reuse: float = 0.0  # 1: idle accelerators find other paid work, 0: they are paid for and idle
+    mix: tuple[tuple[PriceCard, float], ...] = ()  # share of the tokens sold on other cards
+    units_needed: float | None = None  # deployments like this one; whole ones are bought
+    usd_per_gpu_hour: float | None = None  # where the day's accelerators cost other than the test's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

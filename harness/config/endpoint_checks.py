@@ -223,6 +223,16 @@ def _check_demand(entry: _Entry, deployment: Mapping[str, Any]) -> None:
     demand = deployment.get("demand")
     if demand is not None and deployment.get("utilisation") is not None:
         entry.tell(("deployment",), "utilisation and demand", "one of utilisation and demand")
+    day = deployment.get("day")
+    mix = day.get("mix") if isinstance(day, dict) else None
+    if isinstance(mix, dict):
+        for name in mix:
+            _row_of(
+                entry, entry.catalog.prices, ("deployment", "day", "mix", name), name, "a price card of the catalog"
+            )
+        shares = [share for share in mix.values() if isinstance(share, int | float)]
+        if sum(shares) > 1:
+            entry.tell(("deployment", "day", "mix"), f"shares of {sum(shares):g}", "shares that sum to at most 1")
     if isinstance(demand, str):
         try:
             curve_named(demand, Path(entry.document.name).parent)

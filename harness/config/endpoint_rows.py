@@ -1,12 +1,13 @@
 """The entries of providers.yaml as they are written."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from harness.config.catalog_rows import AsOf, Count, Positive, Price, Share, Text
 from harness.config.rows import Row
-from harness.providers import DayTerms, Dialect, Precision, RequestOptions, Tco
+from harness.providers import DayTerms, Dialect, Precision, PriceCard, RequestOptions, Tco
 
 
 class TcoRow(Row):
@@ -36,10 +37,14 @@ class DayRow(Row):
     balancedness: Share = 1.0
     spare_share: Price = 0.0
     idle_reuse: Annotated[float, Field(ge=0, le=1)] = 0.0
+    mix: dict[str, Share] = Field(default={}, description="price cards and the share of the tokens sold on each")
+    units_needed: Positive | None = None
+    usd_per_gpu_hour: Positive | None = None
 
-    def value(self) -> DayTerms:
+    def value(self, prices: Mapping[str, PriceCard]) -> DayTerms:
         """The same, as a value."""
-        return DayTerms(**self.model_dump())
+        mix = tuple((prices[name], share) for name, share in self.mix.items())
+        return DayTerms(mix=mix, **self.model_dump(exclude={"mix"}))
 
 
 class DeploymentRow(Row):

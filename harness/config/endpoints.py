@@ -134,7 +134,7 @@ def _deployment(row: DeploymentRow, catalog: Catalog, document: Document) -> Dep
         price_basis=row.price_basis or (hour.basis if hour else fallback),
         price_as_of=row.price_as_of or (hour.as_of if hour else None),
         demand=curve_named(row.demand, Path(document.name).parent) if row.demand else None,
-        day=row.day.value() if row.day else None,
+        day=row.day.value(catalog.prices) if row.day else None,
         **row.model_dump(include={"count", "precision", "kv_precision", "max_batch", "memory_share", "utilisation"}),
     )
 

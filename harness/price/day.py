@@ -4,12 +4,13 @@ Each is a change of inputs to R/C (`ratio`): how much of the day is worked, at w
 hits (revenue through the card, cost through prefill), how much of it is paid for, and what stands by.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.price.demand import FLAT, mean_share, period_card, week_rates
-from harness.price.ratio import Business
+from harness.price.ratio import Business, Sale
 from harness.price.waterfall import Change
 from harness.providers import DayTerms, DemandCurve, Deployment, PriceCard, Rates
 
@@ -63,7 +64,7 @@ def day_changes(
                 factor="utilisation of a day", kind=use.kind, evidence=use.evidence, apply=put(utilisation=use.share)
             )
         )
-        changes += _hours_of_card(card, use, epoch_s)
+    changes += _sold(card, terms, use, epoch_s)
     if terms.cached_share is not None and terms.cached_share != cached_share:
         evidence = f"{cached_share:.0%} of input in this run, {terms.cached_share:.0%} in a day"
         changes.append(
@@ -80,30 +81,81 @@ def _terms(terms: DayTerms) -> list[Change[Business]]:
             Change(factor="share that pays", kind="declared", evidence=evidence,
                    apply=put(monetised_share=terms.monetised_share))
         )  # fmt: skip
-    if terms.balancedness != 1 or terms.spare_share:
-        evidence = f"mean / largest load {terms.balancedness:.2f}, {terms.spare_share:.0%} spares"
-        apply = put(balancedness=terms.balancedness, spare_share=terms.spare_share)
-        changes.append(Change(factor="imbalance, spares", kind="declared", evidence=evidence, apply=apply))
-    return changes
+    return changes + _fleet(terms)
 
 
-def _hours_of_card(card: PriceCard | None, use: Use, epoch_s: float | None) -> list[Change[Business]]:
-    """A card with windows brings another mean price over a week than in the minutes of a test."""
+def _fleet(terms: DayTerms) -> list[Change[Business]]:
+    """What stands by, and what an hour of it costs."""
+    inputs: dict[str, float] = {}
+    said = []
+    if terms.balancedness != 1:
+        inputs["balancedness"] = terms.balancedness
+        said.append(f"mean / largest load {terms.balancedness:.2f}")
+    if terms.spare_share:
+        inputs["spare_share"] = terms.spare_share
+        said.append(f"{terms.spare_share:.0%} spares")
+    if terms.units_needed is not None:
+        whole = math.ceil(terms.units_needed - 1e-9)
+        inputs["unit_ratio"] = whole / terms.units_needed
+        said.append(f"{whole} units for {terms.units_needed:g}")
+    if terms.usd_per_gpu_hour is not None:
+        inputs["usd_per_gpu_hour"] = terms.usd_per_gpu_hour
+        said.append(f"${terms.usd_per_gpu_hour:g}/GPU-h")
+    if not inputs:
+        return []
+    names = {
+        "balancedness": "imbalance",
+        "spare_share": "spares",
+        "unit_ratio": "units",
+        "usd_per_gpu_hour": "GPU price",
+    }
+    factor = ", ".join(names[key] for key in inputs)
+    return [Change(factor=factor, kind="declared", evidence=", ".join(said), apply=put(**inputs))]
+
+
+def _sold(card: PriceCard | None, terms: DayTerms, use: Use | None, epoch_s: float | None) -> list[Change[Business]]:
+    """What the day sells, and at which hours: a card with windows brings another mean price than a test's minutes."""
     alone = period_card(card, epoch_s) if card is not None and epoch_s is not None else None
-    if alone is None or epoch_s is None or not alone.periods[0].windows:
+    if alone is None or epoch_s is None:
         return []
-    rates = week_rates(alone, use.curve or FLAT, epoch_s)
-    if rates is None:
+    windows = bool(alone.periods[0].windows) and use is not None
+    if not windows and not terms.mix:
         return []
-    spread = f"curve {use.curve.name}" if use.curve else "the same load in every hour"
+    curve = use.curve if use is not None and use.curve is not None else FLAT
+    rest = 1 - sum(share for _, share in terms.mix)
+    said = [f"{share:.0%} on {other.name}" for other, share in terms.mix]
+    sales = [Sale(rates=_rates(other, curve, epoch_s), share=share) for other, share in terms.mix]
+    if windows:
+        rates = _rates(alone, curve, epoch_s)
+        spread = f"curve {curve.name}" if use is not None and use.curve else "the same load in every hour"
+        said.insert(0, f"{alone.name} over a week, {spread}: output {rates.usd_per_mtok_output:.4g} $/M")
+        sales.insert(0, Sale(rates=rates, share=rest))
+    names = ["hours of the price card"] if windows else []
+    names += ["model mix"] if terms.mix else []
+    assumed = windows and (use is None or use.curve is None or use.curve.kind == "assumed")
     return [
         Change(
-            factor="hours of the price card",
-            kind=use.kind if use.curve else "assumed",
-            evidence=f"{alone.name} over a week, {spread}: output {rates.usd_per_mtok_output:.4g} $/M",
-            apply=sold_at(rates),
+            factor=" and ".join(names).replace("hours of the price card and", "card hours and"),
+            kind="assumed" if assumed else "declared",
+            evidence=", ".join(said),
+            apply=_selling(tuple(sales), None if windows else rest),
         )
     ]
+
+
+def _rates(card: PriceCard, curve: DemandCurve, epoch_s: float) -> Rates:
+    """Mean rates of a week; the newest of the card where it has none for that time."""
+    return week_rates(card, curve, epoch_s) or card.periods[-1].rates
+
+
+def _selling(sales: tuple[Sale, ...], kept: float | None) -> Callable[[Business], Business]:
+    """These sales alone, or beside `kept` of what is sold now."""
+
+    def apply(business: Business) -> Business:
+        before = () if kept is None else tuple(replace(sale, share=sale.share * kept) for sale in business.sales)
+        return replace(business, sales=(*before, *sales))
+
+    return apply
 
 
 # -- changes of inputs --------------------------------------------------------------------------------------------
@@ -123,14 +175,5 @@ def hits(cached_share: float) -> Callable[[Business], Business]:
 
     def apply(business: Business) -> Business:
         return replace(business, shape=replace(business.shape, cached_share=cached_share))
-
-    return apply
-
-
-def sold_at(rates: Rates) -> Callable[[Business], Business]:
-    """Everything sold at these rates."""
-
-    def apply(business: Business) -> Business:
-        return replace(business, sales=tuple(replace(sale, rates=rates) for sale in business.sales))
 
     return apply

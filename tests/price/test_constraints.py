@@ -163,6 +163,20 @@ def test_the_terms_of_a_day_are_factors(tmp_path):
     )
 
 
+def test_mix_units_and_the_price_of_the_day(tmp_path):
+    own, other = price_card("own", 0.1, 1.0, 10.0), price_card("other", 0.05, 0.5, 5.0)
+    terms = DayTerms(mix=((other, 0.4),), units_needed=2.5, usd_per_gpu_hour=3.0, spare_share=0.1)
+    found = day_of(tmp_path, own, utilisation=0.5, day=terms)
+    factors = {factor.factor: factor for factor in found.waterfall}
+    assert factors["model mix"].ratio == pytest.approx(0.6 + 0.4 / 2)
+    assert factors["spares, units, GPU price"].ratio == pytest.approx(1 / 1.1 / (3 / 2.5) / (3.0 / 2.5))
+    assert "3 units for 2.5" in factors["spares, units, GPU price"].evidence
+    assert found.waterfall[-1].rc_after - 1 == pytest.approx(found.day.yield_ratio)
+    both = day_of(tmp_path, CARD, utilisation=0.5, day=DayTerms(mix=((other, 0.4),)))
+    mixed = next(factor for factor in both.waterfall if factor.factor == "card hours and model mix")
+    assert mixed.ratio == pytest.approx(0.6 * 0.75 + 0.4 / 2) and mixed.kind == "assumed"
+
+
 def test_no_day_is_declared(tmp_path):
     found = day_of(tmp_path)
     assert found.day.yield_ratio is None and "`demand:`" in found.reasons["day"]

@@ -176,6 +176,8 @@ def test_a_deployment_names_its_curve(tmp_path):
     assert mean_share(providers(tmp_path, "demand: mine.csv").demand) == 1
     found = providers(tmp_path, "day: {monetised_share: 0.5, spare_share: 0.1}")
     assert found.demand is None and found.day.monetised_share == 0.5
+    ((card, share),) = providers(tmp_path, "day: {mix: {groq-llama-3.3-70b: 0.3}}").day.mix
+    assert (card.name, share) == ("groq-llama-3.3-70b", 0.3)
     assert providers(tmp_path, "utilisation: 0.4").utilisation == 0.4
 
 
@@ -186,6 +188,8 @@ def test_a_deployment_names_its_curve(tmp_path):
         ("demand: missing.csv", "No such file"),
         ("{demand: flat, utilisation: 0.4}", "one of utilisation and demand"),
         ("day: {monetised_share: 2}", "at most 1"),
+        ("day: {mix: {nobody: 0.5}}", "a price card of the catalog"),
+        ("day: {mix: {groq-llama-3.3-70b: 0.7, together-llama-3.3-70b: 0.7}}", "at most 1"),
     ],
 )
 def test_a_wrong_day_is_told(tmp_path, line, words):

@@ -91,9 +91,7 @@ def test_a_mix_by_hand():
     stays = cheapest_mix(curve, 4.0, replace(sources, local_share=0.5))
     assert stays.own_units == 2
     rented = cheapest_mix(curve, 4.0, replace(sources, local_share=0.5, rent_usd=3.0))
-    assert rented.own_units == 1 and rented.rent_usd == pytest.approx(
-        730 / 4 * 3
-    )  # one of four has no room
+    assert rented.own_units == 1 and rented.rent_usd == pytest.approx(730 / 4 * 3)  # one of four has no room
     assert cheapest_mix(curve, 4.0, Sources(own_usd=1.0, api_usd=None)).own_units == 4
     assert cost_of(curve, 4.0, 1, Sources(own_usd=1.0, api_usd=None)) is None
 

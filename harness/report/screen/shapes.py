@@ -78,6 +78,8 @@ class FirstScreen:
     why: str | None
     rc: tuple[float, float] | None
     factors: tuple[Factor, ...]
+    #: what alone would bring the day to break-even; None where it is there, or where there is no day
+    to_break_even: str | None
     #: what a reader must know before the factors: whose doing the steps are
     factors_note: str | None
     #: a bought API: what stands between the list price and a useful answer
