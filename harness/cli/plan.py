@@ -21,6 +21,7 @@ from harness.price.plan import Ask, Plan, make_plan
 from harness.price.repricing import Terms, altered
 from harness.providers import Catalog, DemandCurve, PriceCard
 from harness.report import quantities as q
+from harness.report.contents import is_sweep
 
 _POSITIVE = click.FloatRange(0, min_open=True)
 
@@ -46,6 +47,8 @@ def command(folder: Path, as_json: bool, providers: Path | None, gpu_hour: float
     DIR is a run folder, or one level of a sweep. The unit of every figure is the deployment that was measured, at the
     load at which it was measured.
     """
+    if is_sweep(folder):
+        raise InputError([Mistake(str(folder), "", "a sweep folder", "one of its levels: a run folder inside it")])
     case = altered(read_case(folder), Terms(usd_per_gpu_hour=gpu_hour))
     catalog = load_providers(providers or default_providers_path()).catalog
     chosen, ask = _asked(case, catalog, asked)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from harness.cli.repricing import Wish, reprice, terms_options
 from harness.price.economics import economics_json, price, write_economics
-from harness.price.results import Economics
+from harness.price.results import BuyerWaterfall, Day, Economics
 
 
 @click.command("price")
@@ -71,13 +71,28 @@ def _rows(economics: Economics) -> list[tuple[str, str, str]]:
         ("  theory, full use", _signed(economics.theoretical.yield_ratio), ""),
         ("gross margin", _share(economics.gross_margin), "1 - cost / revenue"),
         ("break-even use", _share(economics.break_even_utilisation), ""),
-        ("yield of your day", _signed(economics.day.yield_ratio), economics.day.kind or ""),
+        ("yield of your day", _signed(economics.day.yield_ratio), _day(economics.day)),
     ]
     rows += [
         (f"  {factor.factor}", f"x{factor.ratio:.2f}", f"{factor.kind}: {factor.evidence}")
         for factor in economics.waterfall
     ]
+    if economics.buyer_waterfall is not None and not economics.waterfall:
+        rows += _path(economics.buyer_waterfall)
     return rows
+
+
+def _day(day: Day) -> str:
+    return ": ".join(text for text in (day.kind, day.basis) if text)
+
+
+def _path(path: BuyerWaterfall) -> list[tuple[str, str, str]]:
+    """The buyer's waterfall: the list price of 1,000 answers, and the steps from there."""
+    start = ("list price, in:out 3:1, no thoughts", _usd(path.usd_per_1k_list_3to1), "1,000 answers")
+    return [
+        start,
+        *((f"  {step.factor}", f"x{step.ratio:.2f}", f"{step.kind}: {step.evidence}") for step in path.steps),
+    ]
 
 
 def _usd(value: float | None) -> str:

@@ -15,6 +15,7 @@ from harness.price.cost import blend_3to1
 from harness.price.economics import price, read_economics, write_economics
 from harness.price.waterfall import Change, effects
 from harness.providers import Endpoint, PriceWindow, Rates
+from harness.report.documents import write_report
 from harness.report.terminal import closing_table
 from tests.cards import price_card
 from tests.price.records import record, uncounted
@@ -97,6 +98,9 @@ def test_it_is_written_and_read_and_shown(tmp_path):
     lines = [line.plain for line in closing_table(tmp_path).lines]
     begin = next(number for number, line in enumerate(lines) if "From list price to useful answer" in line)
     assert "$0.650 -> " in lines[begin] and "thinking" in lines[begin + 1] and "75% of output" in lines[begin + 1]
+    page = write_report(tmp_path).read_text()
+    assert 'data-chart="buyer_waterfall"' in page and "From the list price to a useful answer" in page
+    assert "$0.650 at the list price of peak" in page
     assert all("$" in line for line in lines[begin : begin + 6]) and max(map(len, lines)) <= 80
 
 
