@@ -183,6 +183,38 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DemandCurve:
+    """Demand over a day (from 00:00 UTC) or a week (from Monday 00:00 UTC) in equal slots; only its form counts.
+
+    `levels` may be shares, nodes or dollars: the peak is what a fleet is built for.
+    """
+
+    name: str
+    levels: tuple[float, ...]
+    source: str
+    as_of: str
+    days: Literal[1, 7] = 1
+    kind: Literal["measured", "declared", "assumed"] = "declared"
+    unit: str = "share"
+    status: Status = "verified"
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayTerms:
+    """What holds for a day of real traffic and not for a test; declared. Defaults change nothing."""
+
+    monetised_share: float = 1.0  # of the tokens: the rest is given away
+    cached_share: float | None = None  # of input tokens; None: as in the run
+    balancedness: float = 1.0  # mean / largest load of experts or replicas
+    spare_share: float = 0.0  # accelerators kept ready beside those that serve
+    idle_reuse: float = 0.0  # 1: idle accelerators find other paid work, 0: they are paid for and idle
+    mix: tuple[tuple[PriceCard, float], ...] = ()  # share of the tokens sold on other cards
+    units_needed: float | None = None  # deployments like this one; whole ones are bought
+    usd_per_gpu_hour: float | None = None  # where the day's accelerators cost other than the test's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """What the endpoint runs on. Exactly one of `usd_per_gpu_hour` and `tco` says what an hour costs (or neither)."""
 
@@ -209,6 +241,9 @@ class Deployment:
     #: tokens that one decode step yields for each sequence (speculation, MTP); of a range the upper end: a ceiling
     tokens_per_step: float = 1.0
     tokens_per_step_low: float | None = None
+    #: the same as a curve whose peak is the load of the run; it stands instead of `utilisation`
+    demand: DemandCurve | None = None
+    day: DayTerms | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

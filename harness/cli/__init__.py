@@ -15,6 +15,7 @@ COMMANDS = {
     "sweep": "Run one scenario at several loads and report the frontier.",
     "measure": "records.jsonl -> run.json: latencies, throughput, goodput, useful answers.",
     "price": "run.json -> economics.json: cost per token, bound, yield, waterfall.",
+    "plan": "A run -> decisions: break-even against every card, fleet, own or buy, API or local.",
     "report": "Write report.html and print the closing table of a run or sweep folder.",
     "gate": "Check 'agg(metric) op number' lines against a run folder; exit 3 if one fails.",
     "theory": "What physics allows a model on an accelerator: tokens/s, $/M, J/token, and what limits each.",

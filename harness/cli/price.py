@@ -1,20 +1,34 @@
-"""`trueyield price DIR`: a measured run folder goes in, economics.json and a short table come out."""
+"""`trueyield price DIR`: a measured run folder goes in, economics.json and a short table come out.
+
+With other terms (`--as-of`, `--card`, ...) the run is re-priced beside its own figures, and nothing is written.
+"""
 
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from harness.cli.repricing import Wish, reprice, terms_options
 from harness.price.economics import economics_json, price, write_economics
-from harness.price.results import Economics
+from harness.price.results import BuyerWaterfall, Day, Economics
 
 
 @click.command("price")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--json", "as_json", is_flag=True, help="Print economics.json on stdout instead of the table.")
-def command(folder: Path, as_json: bool) -> None:
-    """run.json -> economics.json: cost per token, bound, yield, waterfall."""
+@terms_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout instead of the table.")
+def command(folder: Path, as_json: bool, **wish: Any) -> None:
+    """run.json -> economics.json: cost per token, bound, yield, waterfall.
+
+    With any option but --json, DIR is re-priced without running again: the figures are reckoned, not measured, stand
+    beside the run's own, and economics.json stays as it is.
+    """
+    wanted = Wish(**wish)
+    if wanted.is_one:
+        reprice(folder, wanted, as_json)
+        return
     economics = price(folder)
     write_economics(folder, economics)
     if as_json:
@@ -57,13 +71,28 @@ def _rows(economics: Economics) -> list[tuple[str, str, str]]:
         ("  theory, full use", _signed(economics.theoretical.yield_ratio), ""),
         ("gross margin", _share(economics.gross_margin), "1 - cost / revenue"),
         ("break-even use", _share(economics.break_even_utilisation), ""),
-        ("yield of your day", _signed(economics.day.yield_ratio), economics.day.kind or ""),
+        ("yield of your day", _signed(economics.day.yield_ratio), _day(economics.day)),
     ]
     rows += [
         (f"  {factor.factor}", f"x{factor.ratio:.2f}", f"{factor.kind}: {factor.evidence}")
         for factor in economics.waterfall
     ]
+    if economics.buyer_waterfall is not None and not economics.waterfall:
+        rows += _path(economics.buyer_waterfall)
     return rows
+
+
+def _day(day: Day) -> str:
+    return ": ".join(text for text in (day.kind, day.basis) if text)
+
+
+def _path(path: BuyerWaterfall) -> list[tuple[str, str, str]]:
+    """The buyer's waterfall: the list price of 1,000 answers, and the steps from there."""
+    start = ("list price, in:out 3:1, no thoughts", _usd(path.usd_per_1k_list_3to1), "1,000 answers")
+    return [
+        start,
+        *((f"  {step.factor}", f"x{step.ratio:.2f}", f"{step.kind}: {step.evidence}") for step in path.steps),
+    ]
 
 
 def _usd(value: float | None) -> str:

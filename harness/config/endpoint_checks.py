@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.config.demand_rows import curve_named
 from harness.config.documents import Document, Place
 from harness.config.keys import ADVICE, HIDDEN, VARIABLE_NAME, is_secret_field, looks_like_key
 from harness.config.layout_rows import layout_contradictions
 from harness.config.rows import mistake_at, near_miss, shown
 from harness.config.urls import Address, BadUrl, read_url
-from harness.errors import Mistake
+from harness.errors import InputError, Mistake
 from harness.providers import Accelerator, Catalog
 
 #: Formats of weights only: they are multiplied in half precision, which every accelerator has.
@@ -62,6 +63,7 @@ def check_entry(
     if isinstance(deployment, dict):
         _check_hardware(entry, deployment)
         _check_hour(entry, deployment)
+        _check_demand(entry, deployment)
     for inside in _secrets(found, ()):
         entry.tell(inside, HIDDEN, ADVICE)
 
@@ -224,3 +226,26 @@ def _check_tco(entry: _Entry, tco: Mapping[str, Any]) -> None:
     capex, residual = tco.get("capex_usd"), tco.get("residual_usd")
     if isinstance(capex, int | float) and isinstance(residual, int | float) and residual > capex:
         entry.tell(("deployment", "tco", "residual_usd"), shown(residual), f"at most capex_usd, {capex:g}")
+
+
+def _check_demand(entry: _Entry, deployment: Mapping[str, Any]) -> None:
+    """One statement about the day: a share or a curve that can be read."""
+    demand = deployment.get("demand")
+    if demand is not None and deployment.get("utilisation") is not None:
+        entry.tell(("deployment",), "utilisation and demand", "one of utilisation and demand")
+    day = deployment.get("day")
+    mix = day.get("mix") if isinstance(day, dict) else None
+    if isinstance(mix, dict):
+        for name in mix:
+            _row_of(
+                entry, entry.catalog.prices, ("deployment", "day", "mix", name), name, "a price card of the catalog"
+            )
+        shares = [share for share in mix.values() if isinstance(share, int | float)]
+        if sum(shares) > 1:
+            entry.tell(("deployment", "day", "mix"), f"shares of {sum(shares):g}", "shares that sum to at most 1")
+    if isinstance(demand, str):
+        try:
+            curve_named(demand, Path(entry.document.name).parent)
+        except InputError as error:
+            for mistake in error.mistakes:
+                entry.tell(("deployment", "demand"), mistake.found, mistake.expected)

@@ -1,5 +1,6 @@
 """The entries of providers.yaml as they are written."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -7,7 +8,7 @@ from pydantic import Field
 from harness.config.catalog_rows import AsOf, Count, Positive, Price, Share, Text
 from harness.config.layout_rows import LayoutKeys
 from harness.config.rows import Row
-from harness.providers import Dialect, Precision, RequestOptions, Tco
+from harness.providers import DayTerms, Dialect, Precision, PriceCard, RequestOptions, Tco
 
 
 class TcoRow(Row):
@@ -29,6 +30,24 @@ class TcoRow(Row):
         return Tco(**self.model_dump())
 
 
+class DayRow(Row):
+    """What holds for a day of real traffic and not for a test."""
+
+    monetised_share: Share = 1.0
+    cached_share: Annotated[float, Field(ge=0, lt=1)] | None = None
+    balancedness: Share = 1.0
+    spare_share: Price = 0.0
+    idle_reuse: Annotated[float, Field(ge=0, le=1)] = 0.0
+    mix: dict[str, Share] = Field(default={}, description="price cards and the share of the tokens sold on each")
+    units_needed: Positive | None = None
+    usd_per_gpu_hour: Positive | None = None
+
+    def value(self, prices: Mapping[str, PriceCard]) -> DayTerms:
+        """The same, as a value."""
+        mix = tuple((prices[name], share) for name, share in self.mix.items())
+        return DayTerms(mix=mix, **self.model_dump(exclude={"mix"}))
+
+
 class DeploymentRow(LayoutKeys):
     """What an endpoint runs on."""
 
@@ -45,6 +64,8 @@ class DeploymentRow(LayoutKeys):
     max_batch: Count | None = None
     memory_share: Share = 0.9
     utilisation: Share | None = None
+    demand: Text | None = Field(default=None, description="a demand curve, e.g. office-hours, or a file of hours")
+    day: DayRow | None = None
 
 
 class RequestRow(Row):

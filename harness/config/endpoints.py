@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.config.catalog import SECTIONS, built_in_shelves, fill
+from harness.config.demand_rows import curve_named
 from harness.config.documents import Document, read_document
 from harness.config.endpoint_checks import check_entry
 from harness.config.endpoint_rows import DeploymentRow, EndpointRow
@@ -86,7 +87,7 @@ def _endpoint(document: Document, name: str, found: Any, catalog: Catalog, mista
         price_card=_card(catalog, row.price_card),
         sell_at=_card(catalog, row.sell_at),
         compare_with=tuple(catalog.prices[card] for card in row.compare_with),
-        deployment=_deployment(row.deployment, catalog) if row.deployment else None,
+        deployment=_deployment(row.deployment, catalog, document) if row.deployment else None,
         notes=_doubts(row, catalog),
         **row.model_dump(include={"model", "dialect", "api_key_env", "allow_http", "proxy", "embedded"}),
     )
@@ -129,7 +130,7 @@ def _beside(document: Document, path: str) -> Path:
     return Path(document.name).parent / Path(path).expanduser()
 
 
-def _deployment(row: DeploymentRow, catalog: Catalog) -> Deployment:
+def _deployment(row: DeploymentRow, catalog: Catalog, document: Document) -> Deployment:
     hour = catalog.gpu_hours[row.gpu_hour] if row.gpu_hour else None
     fallback = "total cost of ownership, declared inputs" if row.tco else "declared"
     return Deployment(
@@ -143,6 +144,8 @@ def _deployment(row: DeploymentRow, catalog: Catalog) -> Deployment:
         price_as_of=row.price_as_of or (hour.as_of if hour else None),
         layout=row.layout(),
         **row.steps(),
+        demand=curve_named(row.demand, Path(document.name).parent) if row.demand else None,
+        day=row.day.value(catalog.prices) if row.day else None,
         **row.model_dump(include={"count", "precision", "kv_precision", "max_batch", "memory_share", "utilisation"}),
     )
 

@@ -4,13 +4,14 @@ All R/C here are of one accelerator-hour of the measured mix (`ratio`), sold on 
 leads from the best load that memory and SLO allow, at full use, over this run's load and engine, to the declared day.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Literal
 
 from harness.price.bills import ADD_CARD, no_hour_reason
 from harness.price.case import Case
 from harness.price.cost import Usage, usage_usd
+from harness.price.day import day_changes, put
 from harness.price.ledger import Ledger
 from harness.price.ratio import Business, Sale, revenue_over_cost
 from harness.price.results import BoundRow, Bounds, Factor, Theoretical
@@ -72,13 +73,20 @@ def business_of(case: Case, ledger: Ledger | None, batch: float) -> Business | N
     """The ideal seller of this run's mix on this deployment: everything works, all day, everything is paid for."""
     deployment, hour, shape = case.deployment, case.hour, case.shape
     rates = ledger.unit.mean_rates() if ledger else None
-    if deployment is None or hour is None or shape is None or rates is None:
+    if deployment is None or hour is None or not hour.usd or shape is None or rates is None:
         return None
 
     def ceiling(mean: Shape, running: float) -> float:
         return bound_at(deployment, mean, running).output_tokens_per_s / deployment.count
 
-    return Business(shape=shape, ceiling=ceiling, sales=(Sale(rates=rates),), usd_per_gpu_hour=hour.usd, batch=batch)
+    return Business(
+        shape=shape,
+        ceiling=ceiling,
+        sales=(Sale(rates=rates),),
+        usd_per_gpu_hour=hour.usd,
+        batch=batch,
+        hours=24.0 * deployment.count,
+    )
 
 
 def bounds(case: Case, found: Ceilings, ledger: Ledger | None, reasons: dict[str, str]) -> Bounds:
@@ -138,7 +146,44 @@ def seller_bridge(case: Case, found: Ceilings, ledger: Ledger | None, reasons: d
     if rate is None or not ledger.unit.usd_known:
         reasons["waterfall"] = "nothing was earned in the measure window: there is no R/C to lead to"
         return ()
-    return waterfall(start, _changes(case, here, best, _billed_share(start, ledger)))
+    try:
+        return waterfall(start, seller_changes(case, here, best, ledger))
+    except ValueError as error:
+        reasons["waterfall"] = str(error)
+        return ()
+
+
+def seller_changes(case: Case, here: Bound, best: Bound, ledger: Ledger) -> list[Change[Business]]:
+    """This run's load and engine, then the day."""
+    shape, deployment = case.shape, case.deployment
+    assert shape is not None and deployment is not None
+    return [
+        *_measured(case, here, best, ledger),
+        *day_changes(deployment, ledger.card, case.measured_s, shape.cached_share),
+    ]
+
+
+def measured_business(case: Case, ledger: Ledger | None) -> Business | None:
+    """This run's own load, all day: where the model's bound is known, other cache hits change its rate too."""
+    rate, batch = case.output_tokens_per_s, case.run.mix.mean_decoding
+    start = business_of(case, ledger, batch or 1.0)
+    if start is None or rate is None or ledger is None or not ledger.unit.usd_known or case.deployment is None:
+        return None
+    count = case.deployment.count
+    bound = start.ceiling(start.shape, start.batch) * count if batch else 0.0
+    if not bound:
+        start = replace(start, ceiling=lambda shape, running: rate / count)
+        bound = rate
+    return replace(start, efficiency=rate / bound, billed_share=_billed_share(start, ledger))
+
+
+def day_business(case: Case, ledger: Ledger | None) -> Business | None:
+    """The declared day at this run's load; where no day is declared, this load all day. None: no R/C."""
+    business = measured_business(case, ledger)
+    if business is None or case.deployment is None or ledger is None:
+        return None
+    changes = day_changes(case.deployment, ledger.card, case.measured_s, business.shape.cached_share)
+    return reduce(lambda made, change: change.apply(made), changes, business)
 
 
 def _billed_share(start: Business, ledger: Ledger) -> float:
@@ -153,41 +198,28 @@ def _billed_share(start: Business, ledger: Ledger) -> float:
     return unit.usd_known / unit.delivered_output_tokens / listed
 
 
-def _changes(case: Case, here: Bound, best: Bound, billed: float) -> list[Change]:
+def _measured(case: Case, here: Bound, best: Bound, ledger: Ledger) -> list[Change[Business]]:
     rate = case.run.throughput.output_tokens_per_s or 0.0
-    efficiency = rate / here.output_tokens_per_s
+    start = business_of(case, ledger, best.batch)
+    billed = _billed_share(start, ledger) if start else 1.0
     limited = case.run.load.state == "demand_limited"
-    changes = [
+    return [
         Change(
             factor="load (demand-limited)" if limited else "load and SLO",
             kind="measured",
             evidence=f"batch {here.batch:.1f} of {best.batch:.0f} ({best.limited_by})",
-            apply=_set(batch=here.batch),
+            apply=put(batch=here.batch),
         ),
         Change(
             factor="engine efficiency",
             kind="measured",
             evidence=f"{rate:,.0f} of {here.output_tokens_per_s:,.0f} output tok/s at this load",
-            apply=_set(efficiency=efficiency),
+            apply=put(efficiency=rate / here.output_tokens_per_s),
         ),
         Change(
             factor="failures",
             kind="measured",
             evidence=f"{billed:.1%} of the list value of delivered tokens was billed",
-            apply=_set(billed_share=billed),
+            apply=put(billed_share=billed),
         ),
     ]
-    use = case.deployment.utilisation if case.deployment else None
-    if use:
-        evidence = f"{use:.0%} of the day at this load"
-        changes.append(
-            Change(factor="utilisation of a day", kind="declared", evidence=evidence, apply=_set(utilisation=use))
-        )
-    return changes
-
-
-def _set(**values: float) -> Callable[[Business], Business]:
-    def apply(business: Business) -> Business:
-        return replace(business, **values)  # type: ignore[arg-type]
-
-    return apply

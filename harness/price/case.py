@@ -12,8 +12,9 @@ from harness.errors import InputError, Mistake
 from harness.measure.folder import read_folder
 from harness.measure.results import RunResult
 from harness.measure.runs import grades_of, read_run, slos_of, use_of
+from harness.measure.use import why_not
 from harness.measure.window import clocks_of
-from harness.price.cost import Guess
+from harness.price.cost import Guess, moment_s
 from harness.price.ledger import Entry, Ledger, guess_from, keep_ledger
 from harness.price.tco import GpuHour, gpu_hour
 from harness.providers import Deployment, Endpoint
@@ -57,6 +58,12 @@ class Case:
         return self.hour.usd * self.deployment.count / 3600
 
     @property
+    def measured_s(self) -> float | None:
+        """Unix time at which the first request of the measure window was sent."""
+        sent = [moment_s(entry.record, entry.wall) for entry in self.entries if entry.record.stage == "measure"]
+        return min(sent, default=None)
+
+    @property
     def window_usd(self) -> float | None:
         """Owner's cost of the measure window."""
         seconds = self.run.window_s
@@ -71,11 +78,22 @@ def read_case(folder: Path) -> Case:
     slos = slos_of(book.manifest.scenario, str(folder / "manifest.json"))
     guess = _guess(book.manifest, book.records)
     entries = _entries(folder, book.manifest, book.records, slos)
+    return _billed(book.manifest, endpoint, run, entries, guess, slos)
+
+
+def _billed(
+    manifest: Manifest,
+    endpoint: Endpoint,
+    run: RunResult,
+    entries: tuple[Entry, ...],
+    guess: Guess,
+    slos: dict[str, float],
+) -> Case:
     seller_card = endpoint.sell_at or endpoint.price_card
     own_card = endpoint.price_card or endpoint.sell_at
     own = keep_ledger(own_card, entries, guess) if own_card else None
     return Case(
-        manifest=book.manifest,
+        manifest=manifest,
         endpoint=endpoint,
         run=run,
         entries=entries,
@@ -87,6 +105,11 @@ def read_case(folder: Path) -> Case:
         hour=gpu_hour(endpoint.deployment) if endpoint.deployment else None,
         shape=_shape(run),
     )
+
+
+def billed_again(case: Case, endpoint: Endpoint, entries: tuple[Entry, ...], run: RunResult) -> Case:
+    """The same manifest with other terms: what was not measured but reckoned."""
+    return _billed(case.manifest, endpoint, run, entries, case.guess, case.slos)
 
 
 def _endpoint(manifest: Manifest, folder: Path) -> Endpoint:
@@ -110,6 +133,7 @@ def _entries(
             record=record,
             use=use_of(record, grades.get(record.request_id), slos),
             wall=anchors.get(record.worker, borrowed),
+            why_not=why_not(record, grades.get(record.request_id), slos),
         )
         for record in records
     )

@@ -11,9 +11,20 @@ import msgspec
 
 from harness.errors import InputError, Mistake
 from harness.price.bills import ADD_CARD, buyer, no_hour_reason, owner, per_1k_useful, revenue_per_s, test_bill
-from harness.price.bridge import bounds, ceilings, revenue_ledger, seller_bridge, theoretical
+from harness.price.bridge import (
+    bounds,
+    ceilings,
+    day_business,
+    measured_business,
+    revenue_ledger,
+    seller_bridge,
+    theoretical,
+)
+from harness.price.buyer_bridge import buyer_bridge
 from harness.price.case import Case, read_case
+from harness.price.day import use_of_day
 from harness.price.ledger import Ledger
+from harness.price.ratio import cost_per_token, revenue_and_cost
 from harness.price.results import Comparison, Day, Economics, Owner
 
 __all__ = ["economics_json", "price", "read_economics", "write_economics"]
@@ -55,9 +66,10 @@ def economics_of(case: Case) -> Economics:
         yield_basis=None if earned is None else basis,
         gross_margin=_gross_margin(earned, reasons),
         break_even_utilisation=None if earned is None or earned <= -1 else 1 / (1 + earned),
-        day=_day(case, owned, earned, reasons),
+        day=_day(case, owned, ledger, reasons),
         comparisons=tuple(_comparison(case, compared, reasons) for compared in case.compared),
         waterfall=seller_bridge(case, found, ledger, reasons),
+        buyer_waterfall=buyer_bridge(case, reasons),
         notes=tuple(_notes(case, fraction)),
     )
     return replace(result, reasons=_still_missing(result, reasons))
@@ -89,23 +101,34 @@ def _gross_margin(earned: float | None, reasons: dict[str, str]) -> float | None
     return 1 - 1 / (1 + earned)
 
 
-def _day(case: Case, owned: Owner, earned: float | None, reasons: dict[str, str]) -> Day:
-    """Unit cost and yield over a declared use of the day: the only place where idle exists."""
-    use = case.deployment.utilisation if case.deployment else None
-    if not use:
-        why = "how much of a day it serves is not declared: add `utilisation:` to its deployment"
+def _day(case: Case, owned: Owner, ledger: Ledger | None, reasons: dict[str, str]) -> Day:
+    """Unit cost and yield over the declared day: the only place where idle exists."""
+    use = use_of_day(case.deployment)
+    if use is None or case.deployment is None:
+        why = "how much of a day it serves is not declared: add `utilisation:` or `demand:` to its deployment"
         reasons["day"] = why if case.hour else no_hour_reason(case)
         return Day()
+    if use.curve is None:
+        reasons["day.curve"] = "one figure for the whole day was declared: `utilisation:`"
     cost = owned.usd_per_1k_useful
     if cost is None:
         reasons["day.usd_per_1k_useful"] = reasons.get("owner.usd_per_1k_useful") or no_hour_reason(case)
-    if earned is None:
-        reasons["day.yield_ratio"] = reasons["yield_ratio"]
+    business, day = measured_business(case, ledger), day_business(case, ledger)
+    if business is None or day is None:
+        reasons |= dict.fromkeys(("day.yield_ratio", "day.usd_revenue", "day.usd_cost"), reasons.get("yield_ratio", ""))
+        over, books = 1 / use.share, None
+    else:
+        over, books = cost_per_token(day) / cost_per_token(business), revenue_and_cost(day)
     return Day(
-        utilisation=use,
-        kind="declared",
-        usd_per_1k_useful=None if cost is None else cost / use,
-        yield_ratio=None if earned is None else (1 + earned) * use - 1,
+        utilisation=use.share,
+        kind="assumed" if use.kind == "assumed" else "declared",
+        usd_per_1k_useful=None if cost is None else cost * over,
+        yield_ratio=None if books is None else books[0] / books[1] - 1,
+        curve=use.curve.name if use.curve else None,
+        basis=use.evidence,
+        full_load_hours=24 * use.share,
+        usd_revenue=books and books[0],
+        usd_cost=books and books[1],
     )
 
 

@@ -23,6 +23,7 @@ class Entry:
     record: StreamRecord
     use: str
     wall: Wall
+    why_not: str | None = None  # why a finished request is no useful answer
 
 
 @dataclass(slots=True, kw_only=True)

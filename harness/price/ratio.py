@@ -44,6 +44,8 @@ class Business:
     fleet_ratio: float = 1.0  # hours paid / hours needed by demand: 1 = idle nodes find other work
     unit_ratio: float = 1.0  # whole units bought / units needed
     spare_share: float = 0.0
+    fixed_usd_per_gpu_hour: float = 0.0  # cost that no accelerator's hour holds: people, licences
+    hours: float = 1.0  # accelerator-hours that money is told for; no ratio depends on it
 
 
 def output_tokens_per_gpu_hour(business: Business) -> float:
@@ -67,11 +69,23 @@ def usd_per_output_token(business: Business) -> float:
     return listed * business.billed_share * business.monetised_share / shape.osl_tokens
 
 
-def revenue_over_cost(business: Business) -> float:
-    """R/C; the yield is this less one."""
+def revenue_and_cost(business: Business) -> tuple[float, float]:
+    """USD that `hours` accelerator-hours bring, and what they cost."""
     revenue = output_tokens_per_gpu_hour(business) * usd_per_output_token(business)
     paid_hours = business.fleet_ratio * business.unit_ratio * (1 + business.spare_share)
-    return revenue / (business.usd_per_gpu_hour * paid_hours)
+    cost = business.usd_per_gpu_hour * paid_hours + business.fixed_usd_per_gpu_hour
+    return revenue * business.hours, cost * business.hours
+
+
+def cost_per_token(business: Business) -> float:
+    """USD per output token that the paid hours deliver."""
+    return revenue_and_cost(business)[1] / business.hours / output_tokens_per_gpu_hour(business)
+
+
+def revenue_over_cost(business: Business) -> float:
+    """R/C; the yield is this less one."""
+    revenue, cost = revenue_and_cost(business)
+    return revenue / cost
 
 
 def break_even_utilisation(business: Business) -> float | None:

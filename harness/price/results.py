@@ -85,6 +85,35 @@ class Factor:
     rc_after: float
     evidence: str
     share: float | None = None
+    usd_revenue: float | None = None  # of a day of the whole deployment: what the step adds to the revenue
+    usd_cost: float | None = None  # ... and to the cost; both sum to end less start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceStep:
+    """One step of the buyer's waterfall: `usd` is added to the price of 1,000 answers."""
+
+    factor: str
+    ratio: float
+    kind: Literal["measured", "declared", "assumed"]
+    usd: float
+    usd_before: float
+    usd_after: float
+    evidence: str
+    share: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuyerWaterfall:
+    """From the list price of 1,000 answers at in:out 3:1, thoughts and failures left out, to 1,000 useful ones."""
+
+    usd_per_1k_list_3to1: float
+    usd_per_1k_useful: float
+    usd_per_mtok_own_mix: float  # list price, own in:out with thoughts, nothing cached
+    usd_per_mtok_useful: float  # paid per million tokens of useful answers, input and output
+    price_card: str
+    price_date: str
+    steps: tuple[PriceStep, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +135,11 @@ class Day:
     kind: Literal["declared", "assumed"] | None = None
     usd_per_1k_useful: float | None = None
     yield_ratio: float | None = None
+    curve: str | None = None  # the demand curve, where one was declared
+    basis: str | None = None  # what the day rests on, in words
+    full_load_hours: float | None = None  # hours of this run's load that a day's demand adds up to
+    usd_revenue: float | None = None  # of one day of the whole deployment
+    usd_cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +158,7 @@ class Economics:
     day: Day
     comparisons: tuple[Comparison, ...] = ()
     waterfall: tuple[Factor, ...] = ()
+    buyer_waterfall: BuyerWaterfall | None = None
     reasons: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     schema: int = ECONOMICS_SCHEMA

@@ -43,7 +43,8 @@ def test_a_sweep_fits_one_screen(tmp_path, levels: int) -> None:
     ("name", "says", "never"),
     [
         ("seller", ["VALID", "$3.70", "at full load", "YIELD sold at together", "+28%", "-49%", "theory,", "17,690",
-                    "10,930", "3,100", "28%", "memory+KV", "engine efficiency", "DECLARED", "$2.40/GPU-h"],
+                    "10,930", "3,100", "28%", "memory+KV", "engine efficiency", "DECLARED", "$2.40/GPU-h",
+                    "Break-even of your day: engine 28% -> 56%, use 78%, or $1.22/GPU-h"],
          ["INVALID"]),
         ("buyer", ["VALID", "$5.42", "SELLER'S YIELD", "not measurable from outside", "useful token", "in:out",
                    "first ANSWER", "0.56/1.68", "test bill $3.05"], ["theory,", "+28%"]),

@@ -14,6 +14,7 @@ from harness.price.results import Factor
 from harness.report import quantities as q
 from harness.report.charts.arrays import Arrays
 from harness.report.charts.drawing import Chart, Figure, figure, label, log_ticks, make_charts, round4, rounded
+from harness.report.charts.price_charts import buyer_waterfall
 from harness.report.contents import RunContents
 
 Floats = npt.NDArray[np.float64]
@@ -27,6 +28,7 @@ def run_charts(contents: RunContents, arrays: Arrays | None) -> tuple[dict[str, 
     """Every chart that the run has data for, by key; and what went wrong with the others."""
     makers: dict[str, Callable[[], Chart | None]] = {
         "waterfall": lambda: waterfall(contents),
+        "buyer_waterfall": lambda: buyer_waterfall(contents),
         "theory": lambda: theory(contents),
         "outcomes": lambda: outcomes(contents),
         "bill": lambda: bill(contents),

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from harness.report import quantities as q
 from harness.report.contents import RunContents
-from harness.report.screen.money import basis, elsewhere, prices, yield_line
+from harness.report.screen.money import basis, elsewhere, prices, to_break_even, yield_line
 from harness.report.screen.next_steps import next_steps
 from harness.report.screen.shapes import FirstScreen, Latency, Validity
 from harness.report.screen.theory import card_table, theory_table
@@ -33,7 +33,9 @@ def first_screen(contents: RunContents) -> FirstScreen:
         why=_why(contents),
         rc=(factors[0].rc_before, factors[-1].rc_after) if factors else None,
         factors=factors,
+        to_break_even=to_break_even(contents),
         factors_note=_factors_note(contents),
+        price_path=money.buyer_waterfall if money and contents.run.valid and contents.kind == "buyer" else None,
         latencies=_latencies(contents),
         useful=_useful(contents),
         useful_parts=_useful_parts(contents),

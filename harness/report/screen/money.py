@@ -25,11 +25,35 @@ def prices(contents: RunContents) -> tuple[Price, ...]:
     too_low = usd is not None and contents.run.length_biased
     found = [Price(usd=usd, interval=_interval(contents, usd), label=label, note=note, too_low=too_low)]
     if money is not None and money.day.usd_per_1k_useful is not None:
-        use = f"{q.percent(money.day.utilisation)}, {(money.day.kind or 'assumed').upper()}"
+        use = f"{q.percent(_round(money.day.utilisation))}, {(money.day.kind or 'assumed').upper()}"
+        use += f" {money.day.curve}" if money.day.curve else ""
         day = Price(usd=money.day.usd_per_1k_useful, interval=None, label=f"your day ({use})", note="", what="",
                     too_low=too_low)  # fmt: skip
         found.append(day)
     return tuple(found)
+
+
+def _round(share: float | None) -> float | None:
+    return None if share is None else round(share, 2)
+
+
+def to_break_even(contents: RunContents) -> str | None:
+    """What alone would bring a losing day to break-even: engine, use, price of an hour. R/C is proportional to each."""
+    money, deployment = contents.economics, contents.endpoint.deployment
+    if money is None or not contents.run.valid or contents.run.load.state == "demand_limited":
+        return None
+    earned, fraction, use = money.day.yield_ratio, money.bound_fraction, money.day.utilisation
+    if earned is None or deployment is None or not -1 < earned < 0:
+        return None
+    times, ways = 1 / (1 + earned), []
+    if fraction is not None and fraction * times <= 1:
+        ways.append(f"engine {q.fraction(fraction)} -> {q.fraction(fraction * times)}")
+    if use is not None and use * times <= 1:
+        ways.append(f"use {q.fraction(use * times)}")
+    hour = money.owner.usd_per_gpu_hour
+    if hour is not None and (deployment.day is None or deployment.day.usd_per_gpu_hour is None):
+        ways.append(f"{q.usd(hour / times)}/GPU-h")
+    return f"Break-even of your day: {', '.join(ways[:-1])}{', or ' if ways[1:] else ''}{ways[-1]}" if ways else None
 
 
 def _undeclared(contents: RunContents) -> str:

@@ -56,8 +56,8 @@ def _declare(contents: RunContents) -> list[str]:
         steps.append("name a price card (compare_with or sell_at) to see whether owning pays")
     if contents.kind == "buyer" and not compared:
         steps.append("name cards under compare_with to see the same answers' price elsewhere")
-    if contents.kind == "seller" and deployment is not None and deployment.utilisation is None:
-        steps.append("declare deployment.utilisation to see your day beside full load")
+    if contents.kind == "seller" and deployment is not None and not (deployment.utilisation or deployment.demand):
+        steps.append("declare deployment.utilisation or demand to see your day beside full load")
     return steps
 
 

@@ -6,7 +6,7 @@ Texts that came from a server or a file are still raw here: each way of printing
 from dataclasses import dataclass
 
 from harness.measure.results import Distribution
-from harness.price.results import Factor
+from harness.price.results import BuyerWaterfall, Factor
 
 #: four heads and four cells beside a row's name; a head's second line stands behind its newline
 Four = tuple[str, str, str, str]
@@ -78,8 +78,12 @@ class FirstScreen:
     why: str | None
     rc: tuple[float, float] | None
     factors: tuple[Factor, ...]
+    #: what alone would bring the day to break-even; None where it is there, or where there is no day
+    to_break_even: str | None
     #: what a reader must know before the factors: whose doing the steps are
     factors_note: str | None
+    #: a bought API: what stands between the list price and a useful answer
+    price_path: BuyerWaterfall | None
     latencies: tuple[Latency, ...]
     useful: str
     useful_parts: tuple[str, ...]

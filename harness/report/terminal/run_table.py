@@ -8,6 +8,7 @@ from rich.text import Text
 from harness.report import quantities as q
 from harness.report.gates import Verdict
 from harness.report.screen import FirstScreen, Price, Row
+from harness.report.terminal.bought import price_path_lines
 from harness.report.terminal.lines import (
     WIDTH,
     Line,
@@ -36,6 +37,7 @@ def run_lines(screen: FirstScreen, verdicts: Sequence[Verdict]) -> list[Line]:
         *theory(screen),
         rule(4),
         *_waterfall(screen),
+        *price_path_lines(screen),
         *latencies(screen),
         useful(screen),
         *_gates(verdicts),
@@ -116,6 +118,8 @@ def _yield(screen: FirstScreen) -> list[Line]:
         return _wrapped(styled(" ", (name, "bold")), found.withheld)
     lines = [styled(" ", (name, "bold"))]
     for label, figure in found.figures:
+        if figure.startswith("at ") and screen.factors and ", use " in (screen.to_break_even or ""):
+            continue  # the line below the factors says it, with the other ways
         if lines[-1].cell_len + len(label) + len(figure) + 3 > WIDTH:
             lines.append(Text("   "))
         tone = "bold green" if figure.startswith("+") else "bold red" if figure.startswith("-") else "bold"
@@ -193,6 +197,8 @@ def _waterfall(screen: FirstScreen) -> list[Line]:
         line.append(left(q.bar(factor.share, 22), 24), "red" if factor.ratio <= 1 else "green")
         line.append(factor.kind if factor.kind == "measured" else factor.kind.upper())
         lines.append(Line(line, spare=(0, 0, 2)[rank] if rank < 3 else 5 + rank))
+    if screen.to_break_even:
+        lines.append(one(screen.to_break_even, spare=1))
     return lines
 
 
