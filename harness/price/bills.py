@@ -1,7 +1,9 @@
 """Bills: a case goes in; test bill, buyer's and owner's unit costs come out, with a reason for each None."""
 
+from datetime import UTC, datetime
+
 from harness.price.case import Case
-from harness.price.ledger import UNIT_USES, USES, Ledger, weights
+from harness.price.ledger import UNIT_USES, USES, Ledger, Unit, weights
 from harness.price.results import Buyer, Owner, TestBill
 from harness.price.tco import INPUT_TOKENS_PER_OUTPUT_TOKEN, Split, split
 
@@ -94,16 +96,49 @@ def buyer(case: Case, reasons: dict[str, str]) -> Buyer:
         reasons["buyer"] = _no_rates(ledger) if ledger.unpriced else "no request of the measure window ended by itself"
     elif not tokens_input + unit.output.tokens:
         reasons["buyer"] = "no request of the measure window has a token count"
+    if (hours := _hours(case)) is None:
+        reasons["buyer.measured_at"] = "the manifest does not tell when the measure window was"
+    if not case.manifest.workers:
+        reasons["buyer.places"] = "the manifest names no worker"
     return Buyer(
         usd_per_mtok_input=_per_mtok(paid_input, tokens_input),
         usd_per_mtok_output=_per_mtok(unit.output.usd, unit.output.tokens),
         usd_per_mtok_blended=_per_mtok(unit.usd_known, tokens_input + unit.output.tokens),
         usd_per_mtok_blend_3to1=unit.blend_3to1_sum / unit.priced if unit.priced else None,
         usd_per_1k_useful=per_1k_useful(unit.usd_max, case, "buyer.usd_per_1k_useful", reasons),
+        usd_per_1k_right=_per_1k_right(unit, reasons),
         price_card=ledger.card.name,
         price_date=ledger.card.as_of,
+        measured_at=hours,
+        places=len({worker.host for worker in case.manifest.workers.values()}) or None,
         price_label=", ".join(label for label, _ in unit.labels.most_common()) or None,
     )
+
+
+def graded(unit: Unit) -> list[int]:
+    """Places of the requests whose answer had a checker."""
+    return [place for place, right in enumerate(unit.right) if right is not None]
+
+
+def _per_1k_right(unit: Unit, reasons: dict[str, str]) -> float | None:
+    """Bill of the graded requests over those that were right: the ratio form of a cost-of-pass (arXiv 2504.13359)."""
+    checked = graded(unit)
+    right = sum(unit.right[place] is True for place in checked)
+    if right:
+        return sum(unit.bills_usd[place] for place in checked) / right * 1000
+    key = "buyer.usd_per_1k_right"
+    reasons[key] = f"none of {len(checked)} graded answers was right" if checked else "no answer had a checker"
+    return None
+
+
+def _hours(case: Case) -> str | None:
+    """Weekday, date and hours of the measure window, UTC: an API's figures hold for its hour and for one place."""
+    stages, anchors = case.manifest.stages, case.manifest.workers
+    if stages is None or stages.measure_end_ns is None or not anchors:
+        return None
+    begin, end = (datetime.fromtimestamp(ns / 1e9, UTC) for ns in (stages.measure_begin_ns, stages.measure_end_ns))
+    last = f"{end:%H:%M}" if begin.date() == end.date() else f"{end:%a %Y-%m-%d %H:%M}"
+    return f"{begin:%a %Y-%m-%d %H:%M}-{last} UTC"
 
 
 def _per_mtok(usd: float, tokens: float) -> float | None:

@@ -110,6 +110,7 @@ def _entries(
             record=record,
             use=use_of(record, grades.get(record.request_id), slos),
             wall=anchors.get(record.worker, borrowed),
+            right=found.right if (found := grades.get(record.request_id)) else None,
         )
         for record in records
     )

@@ -13,6 +13,7 @@ from harness.errors import InputError, Mistake
 from harness.price.bills import ADD_CARD, buyer, no_hour_reason, owner, per_1k_useful, revenue_per_s, test_bill
 from harness.price.bridge import bounds, ceilings, revenue_ledger, seller_bridge, theoretical
 from harness.price.case import Case, read_case
+from harness.price.intervals import declared_ranges, money_intervals
 from harness.price.ledger import Ledger
 from harness.price.results import Comparison, Day, Economics, Owner
 
@@ -59,6 +60,8 @@ def economics_of(case: Case) -> Economics:
         comparisons=tuple(_comparison(case, compared, reasons) for compared in case.compared),
         waterfall=seller_bridge(case, found, ledger, reasons),
         notes=tuple(_notes(case, fraction)),
+        intervals=money_intervals(case, reasons),
+        ranges=declared_ranges(case, owned, earned),
     )
     return replace(result, reasons=_still_missing(result, reasons))
 
@@ -179,6 +182,8 @@ def _still_missing(result: Economics, reasons: dict[str, str]) -> dict[str, str]
 
 def _missing(value: object, path: str) -> list[str]:
     """Dotted keys of everything that is None or an empty ledger."""
+    if path == "intervals" and isinstance(value, dict):
+        return [f"{path}.{key}" for key, interval in value.items() if interval is None]
     if value is None or value == () or value == {}:
         return [path]
     if isinstance(value, tuple):
@@ -189,7 +194,7 @@ def _missing(value: object, path: str) -> list[str]:
     return [
         key
         for field in fields(value)
-        if field.name not in ("reasons", "notes")
+        if field.name not in ("reasons", "notes", "ranges")
         for key in _missing(getattr(value, field.name), f"{path}.{field.name}".lstrip("."))
     ]
 

@@ -23,6 +23,7 @@ class Entry:
     record: StreamRecord
     use: str
     wall: Wall
+    right: bool | None = None  # what its checker said; None: no checker, or no text was kept
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,6 +57,10 @@ class Unit:
     priced: int = 0
     labels: Counter[str] = field(default_factory=Counter)
     last_rates: Rates | None = None
+    #: bill, usefulness and grade of each request, in order: sampling error is computed from them
+    bills_usd: list[float] = field(default_factory=list)
+    useful: list[bool] = field(default_factory=list)
+    right: list[bool | None] = field(default_factory=list)
 
     @property
     def usd_max(self) -> float:
@@ -103,13 +108,16 @@ def keep_ledger(card: PriceCard, entries: Iterable[Entry], guess: Guess) -> Ledg
             ledger.usd_unknown_max += bill.usd
             ledger.uncounted += 1
         if entry.use in UNIT_USES:
-            _add_to_unit(ledger.unit, entry.record, bill, guess)
+            _add_to_unit(ledger.unit, entry, bill, guess)
     return ledger
 
 
-def _add_to_unit(unit: Unit, record: StreamRecord, bill: Charge, guess: Guess) -> None:
+def _add_to_unit(unit: Unit, entry: Entry, bill: Charge, guess: Guess) -> None:
     rates = bill.moment.rates
-    delivered = delivered_usage(record, guess)
+    delivered = delivered_usage(entry.record, guess)
+    unit.bills_usd.append(bill.usd)
+    unit.useful.append(entry.use == "useful")
+    unit.right.append(entry.right)
     unit.delivered_output_tokens += delivered.output_tokens
     unit.delivered_usd += usage_usd(rates, delivered)
     unit.priced += 1

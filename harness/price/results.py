@@ -7,6 +7,8 @@ Missing is None, and `reasons` says why, by dotted key.
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.measure.results import SampledInterval
+
 ECONOMICS_SCHEMA = 1
 
 
@@ -28,9 +30,12 @@ class Buyer:
     usd_per_mtok_blended: float | None = None  # this run's own mix, cached tokens at their price
     usd_per_mtok_blend_3to1: float | None = None  # (3 x input + output) / 4, list, no cache
     usd_per_1k_useful: float | None = None
+    usd_per_1k_right: float | None = None  # bill of the graded requests over those that were right
     price_card: str | None = None
     price_date: str | None = None
     price_label: str | None = None  # period / window of the card that held
+    measured_at: str | None = None  # weekday, date and hours of the window, UTC: a bought API differs by the hour
+    places: int | None = None  # how many hosts asked: one place says nothing about another
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +114,15 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredRange:
+    """What a figure spans over the low and high of a declared input, printed (low..high)."""
+
+    low: float
+    high: float
+    basis: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Economics:
     run_id: str
     test_bill: TestBill
@@ -126,4 +140,8 @@ class Economics:
     waterfall: tuple[Factor, ...] = ()
     reasons: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    #: sampling error by dotted key; None: `reasons["intervals.<key>"]` says why
+    intervals: dict[str, SampledInterval | None] = field(default_factory=dict)
+    #: spans that declared inputs give, by dotted key; no sampling error, and never merged with one
+    ranges: dict[str, DeclaredRange] = field(default_factory=dict)
     schema: int = ECONOMICS_SCHEMA
