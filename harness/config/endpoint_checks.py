@@ -61,6 +61,7 @@ def check_entry(
     if isinstance(deployment, dict):
         _check_hardware(entry, deployment)
         _check_hour(entry, deployment)
+        _check_power(entry, deployment)
     for inside in _secrets(found, ()):
         entry.tell(inside, HIDDEN, ADVICE)
 
@@ -214,3 +215,15 @@ def _check_tco(entry: _Entry, tco: Mapping[str, Any]) -> None:
     capex, residual = tco.get("capex_usd"), tco.get("residual_usd")
     if isinstance(capex, int | float) and isinstance(residual, int | float) and residual > capex:
         entry.tell(("deployment", "tco", "residual_usd"), shown(residual), f"at most capex_usd, {capex:g}")
+
+
+def _check_power(entry: _Entry, deployment: Mapping[str, Any]) -> None:
+    power, count, prefill = (deployment.get(name) for name in ("power", "count", "prefill_count"))
+    if isinstance(power, dict):
+        watts, idle = power.get("watts"), power.get("idle_watts")
+        if isinstance(watts, int | float) and isinstance(idle, int | float) and idle > watts:
+            entry.tell(("deployment", "power", "idle_watts"), shown(idle), f"at most watts, {watts:g}")
+    if isinstance(prefill, int) and isinstance(count, int) and prefill >= count:
+        entry.tell(("deployment", "prefill_count"), shown(prefill), f"less than count, {count}: some must decode")
+    if deployment.get("split") == "price" and not (entry.found.get("price_card") or entry.found.get("sell_at")):
+        entry.tell(("deployment", "split"), "price, without a card", "price_card or sell_at in this entry, or marginal")

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from harness.config.catalog_rows import AsOf, Count, Positive, Price, Share, Text
 from harness.config.rows import Row
-from harness.providers import Dialect, Precision, RequestOptions, Tco
+from harness.providers import Dialect, Power, Precision, RequestOptions, Tco
 
 
 class TcoRow(Row):
@@ -22,10 +22,25 @@ class TcoRow(Row):
     colocation_usd_per_kw_month: Price = 0.0
     operations_share_per_year: Price = 0.0
     availability: Share = 1.0
+    network_share: Price = 0.0
 
     def value(self) -> Tco:
         """The same, as a value."""
         return Tco(**self.model_dump())
+
+
+class PowerRow(Row):
+    """Power of the whole deployment."""
+
+    watts: Positive = Field(description="what the whole deployment draws at work, in watts")
+    boundary: Literal["board", "node", "wall", "facility"] = Field(description="where that was read")
+    idle_watts: Price | None = None
+    usd_per_kwh: Price | None = None
+    kind: Literal["declared", "measured"] = "declared"
+
+    def value(self) -> Power:
+        """The same, as a value."""
+        return Power(**self.model_dump())
 
 
 class DeploymentRow(Row):
@@ -44,6 +59,9 @@ class DeploymentRow(Row):
     max_batch: Count | None = None
     memory_share: Share = 0.9
     utilisation: Share | None = None
+    power: PowerRow | None = None
+    prefill_count: Count | None = None
+    split: Literal["marginal", "price"] = "marginal"
 
 
 class RequestRow(Row):

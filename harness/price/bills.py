@@ -3,9 +3,19 @@
 from datetime import UTC, datetime
 
 from harness.price.case import Case
+from harness.price.energy import energy
 from harness.price.ledger import UNIT_USES, USES, Ledger, Unit, weights
-from harness.price.results import Buyer, Owner, TestBill
-from harness.price.tco import INPUT_TOKENS_PER_OUTPUT_TOKEN, Split, split
+from harness.price.results import Buyer, Owner, OwnerSide, TestBill
+from harness.price.splits import (
+    INPUT_TOKENS_PER_OUTPUT_TOKEN,
+    Classes,
+    Split,
+    split,
+    split_by_node_time,
+    split_by_price,
+)
+from harness.price.tco import sides_of
+from harness.providers import Deployment
 
 ADD_CARD = "this endpoint has no price card: add `price_card:` to its entry in providers.yaml"
 ADD_DEPLOYMENT = "what it runs on is not declared: add `deployment:` to its entry in providers.yaml"
@@ -175,6 +185,7 @@ def owner(case: Case, reasons: dict[str, str]) -> Owner:
     if hour.as_of is None:
         reasons["owner.as_of"] = "the price of an hour is declared without a date: add `price_as_of:`"
     cached = case.run.mix.cached_share
+    per_1k = None if window_usd is None else per_1k_useful(window_usd, case, "owner.usd_per_1k_useful", reasons)
     return Owner(
         usd_per_gpu_hour=hour.usd,
         basis=hour.basis,
@@ -185,11 +196,11 @@ def owner(case: Case, reasons: dict[str, str]) -> Owner:
         usd_per_mtok_input_cached_split=shares.usd_per_mtok_input_cached if shares and cached is not None else None,
         usd_per_mtok_output_split=shares.usd_per_mtok_output if shares else None,
         split_rule=shares.rule if shares else None,
-        usd_per_1k_useful=None
-        if window_usd is None
-        else per_1k_useful(window_usd, case, "owner.usd_per_1k_useful", reasons),
+        usd_per_1k_useful=per_1k,
         users_per_gpu=None if in_flight is None else in_flight / deployment.count,
         revenue_per_gpu_hour=None if revenue is None else revenue * 3600 / deployment.count,
+        sides=_sides(case, _allin(case), per_1k, reasons),
+        energy=energy(case, revenue, reasons),
     )
 
 
@@ -207,17 +218,65 @@ def _per_mtok_total(case: Case) -> float | None:
 
 
 def _split(case: Case, reasons: dict[str, str]) -> Split | None:
-    """The cost of one mean request, shared by the marginal rule."""
-    allin, shape = _allin(case), case.shape
+    """The cost of one mean request, shared by node time, by price or by the marginal rule, as declared."""
+    allin, shape, deployment = _allin(case), case.shape, case.deployment
     if case.run.mix.cached_share is None:
         reasons["owner.usd_per_mtok_input_cached_split"] = "the endpoint does not tell cached tokens"
-    if allin is None or shape is None:
+    names = ("input_computed_split", "input_cached_split", "output_split")
+    split_keys = [*(f"owner.usd_per_mtok_{name}" for name in names), "owner.split_rule"]
+    if allin is None or shape is None or deployment is None:
         why = "no output tokens were counted in the measure window"
-        names = ("output_allin", "total", "input_computed_split", "input_cached_split", "output_split")
-        reasons |= {f"owner.usd_per_mtok_{name}": why for name in names} | {"owner.split_rule": why}
+        keys = [*split_keys, "owner.usd_per_mtok_output_allin", "owner.usd_per_mtok_total"]
+        reasons |= dict.fromkeys(keys, why)
         return None
     cached = shape.isl_tokens * shape.cached_share
-    return split(allin * shape.osl_tokens / 1e6, shape.isl_tokens - cached, cached, shape.osl_tokens)
+    tokens = Classes(computed=shape.isl_tokens - cached, cached=cached, output=shape.osl_tokens)
+    found = _by_rule(case, deployment, allin * shape.osl_tokens / 1e6, tokens)
+    if found is None:
+        reasons |= dict.fromkeys(split_keys, "the declared rule cannot share the cost of this run's tokens")
+    return found
+
+
+def _by_rule(case: Case, deployment: Deployment, usd: float, tokens: Classes) -> Split | None:
+    prefill = deployment.prefill_count
+    if prefill is not None:
+        return split_by_node_time(usd, tokens, prefill, deployment.count - prefill)
+    if deployment.split == "price":
+        seller = case.seller
+        rates = seller.unit.mean_rates() if seller is not None else None
+        return None if rates is None or seller is None else split_by_price(usd, tokens, rates, seller.card.name)
+    return split(usd, tokens.computed, tokens.cached, tokens.output)
+
+
+def _sides(
+    case: Case, per_mtok: float | None, per_1k: float | None, reasons: dict[str, str]
+) -> tuple[OwnerSide, ...] | None:
+    """Cash, full and rent side by side; the window's figures move in proportion to the price of an hour."""
+    hour, deployment = case.hour, case.deployment
+    sides = sides_of(deployment) if deployment is not None else {}
+    if not sides or hour is None or not hour.usd:
+        reasons["owner.sides"] = "an hour is declared whole: give `tco:` to see cash, full cost and rent side by side"
+        return None
+    for name, value, key in (("output_allin", per_mtok, "usd_per_mtok_output_allin"),
+                             ("useful", per_1k, "usd_per_1k_useful")):  # fmt: skip
+        if value is None:
+            why = reasons.get(f"owner.{key}", f"{name} is not known")
+            reasons |= {f"owner.sides.{place}.{key}": why for place in range(len(sides))}
+    if deployment is not None and deployment.price_as_of is None:
+        for place, side in enumerate(sides.values()):
+            if side.as_of is None:
+                reasons[f"owner.sides.{place}.as_of"] = "declared without a date: add `price_as_of:`"
+    return tuple(
+        OwnerSide(
+            side=name,
+            usd_per_gpu_hour=side.usd,
+            basis=side.basis,
+            as_of=side.as_of,
+            usd_per_mtok_output_allin=None if per_mtok is None else per_mtok * side.usd / hour.usd,
+            usd_per_1k_useful=None if per_1k is None else per_1k * side.usd / hour.usd,
+        )
+        for name, side in sides.items()
+    )
 
 
 def revenue_per_s(ledger: Ledger | None, case: Case) -> float | None:

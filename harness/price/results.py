@@ -39,6 +39,38 @@ class Buyer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerSide:
+    """The same window at another way to see an owned hour. `side`: cash | full | rent_opportunity."""
+
+    side: str
+    usd_per_gpu_hour: float
+    basis: str
+    as_of: str | None
+    usd_per_mtok_output_allin: float | None
+    usd_per_1k_useful: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Energy:
+    """Power of the whole deployment and what it makes of a token. `boundary`: board | node | wall | facility."""
+
+    watts: float
+    boundary: str
+    kind: str  # measured | declared | assumed
+    basis: str
+    j_per_output_token: float
+    kwh_per_mtok_output: float
+    output_tokens_per_s_per_mw: float
+    pue: float  # what lifted this boundary to the facility's for the bill of electricity
+    idle_watts: float | None = None
+    j_per_output_token_above_idle: float | None = None
+    usd_per_kwh: float | None = None
+    usd_per_mtok_output_electricity: float | None = None
+    usd_per_1k_useful_electricity: float | None = None
+    revenue_per_mw_hour: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
     usd_per_gpu_hour: float | None = None
     basis: str | None = None
@@ -52,6 +84,8 @@ class Owner:
     usd_per_1k_useful: float | None = None
     users_per_gpu: float | None = None
     revenue_per_gpu_hour: float | None = None
+    sides: tuple[OwnerSide, ...] | None = None
+    energy: Energy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

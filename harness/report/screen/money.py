@@ -115,12 +115,23 @@ def basis(contents: RunContents) -> tuple[str, ...]:
         hour = f"{q.usd(money.owner.usd_per_gpu_hour)}/GPU-h {money.owner.basis or ''} {money.owner.as_of or ''}"
         span = money.ranges.get("owner.usd_per_gpu_hour")
         parts.append(f"{hour} ({_bare(span.low)}..{_bare(span.high)})" if span else hour)
+    parts += _owned(money)
     if money.buyer.price_card is not None:
         rates = f"{_bare(money.buyer.usd_per_mtok_input)}/{_bare(money.buyer.usd_per_mtok_output)}"
         parts.append(f"card {money.buyer.price_card} {rates} of {money.buyer.price_date or 'no date'}")
     if money.test_bill.usd_known is not None:
         parts.append(bill_text(money))
     return tuple(" ".join(part.split()) for part in parts)
+
+
+def _owned(money: Economics) -> list[str]:
+    """An owned hour from its three sides, and the energy of a token where its power was declared or measured."""
+    words = {"cash": "cash", "full": "full", "rent_opportunity": "rent forgone"}
+    parts = [", ".join(f"{words[side.side]} {q.usd(side.usd_per_gpu_hour)}" for side in money.owner.sides or ())]
+    energy = money.owner.energy
+    if energy is not None and energy.kind != "assumed":
+        parts.append(f"{energy.j_per_output_token:.3g} J/output token ({energy.kind}, {energy.boundary})")
+    return [part for part in parts if part]
 
 
 def _bare(value: float | None) -> str:
