@@ -6,11 +6,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from harness.cli.price_import import HINT, PriceCommand
 from harness.price.economics import economics_json, price, write_economics
 from harness.price.results import Economics
 
 
-@click.command("price")
+@click.command("price", cls=PriceCommand, epilog=HINT)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--json", "as_json", is_flag=True, help="Print economics.json on stdout instead of the table.")
 def command(folder: Path, as_json: bool) -> None:
