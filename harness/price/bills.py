@@ -36,12 +36,20 @@ def test_bill(case: Case, reasons: dict[str, str]) -> TestBill:
     usd_reported = sum(reported) if reported else None
     if usd_reported is None:
         reasons["test_bill.usd_reported"] = "the endpoint sends no bill of its own"
-    if case.own is not None and not _all_unpriced(case.own, case):
+    own = case.own
+    if own is None or not own.reported:
+        names = ("reported_requests", "usd_of_reported", "usd_reported_less_ours")
+        why = "the endpoint sends no bill of its own" if usd_reported is None else ADD_CARD
+        reasons |= {f"test_bill.{name}": why for name in names}
+    if own is not None and not _all_unpriced(own, case):
         return TestBill(
-            usd_known=case.own.usd_known,
-            usd_unknown_max=case.own.usd_unknown_max,
-            spend=dict(case.own.spend),
+            usd_known=own.usd_known,
+            usd_unknown_max=own.usd_unknown_max,
+            spend=dict(own.spend),
             usd_reported=usd_reported,
+            reported_requests=own.reported or None,
+            usd_of_reported=own.usd_of_reported if own.reported else None,
+            usd_reported_less_ours=own.usd_reported - own.usd_of_reported if own.reported else None,
             basis="price_card",
         )
     if case.usd_per_s is not None:
@@ -53,7 +61,7 @@ def test_bill(case: Case, reasons: dict[str, str]) -> TestBill:
             usd_reported=usd_reported,
             basis="gpu_time",
         )
-    why = ADD_CARD if case.own is None else _no_rates(case.own)
+    why = ADD_CARD if own is None else _no_rates(own)
     reasons["test_bill.usd_known"] = reasons["test_bill.usd_unknown_max"] = reasons["test_bill.basis"] = why
     return TestBill(usd_known=None, usd_unknown_max=None, spend={}, usd_reported=usd_reported)
 
@@ -100,8 +108,8 @@ def buyer(case: Case, reasons: dict[str, str]) -> Buyer:
         reasons["buyer"] = ADD_CARD
         return Buyer()
     unit = ledger.unit
-    paid_input = unit.plain.usd + unit.cached.usd
-    tokens_input = unit.plain.tokens + unit.cached.tokens
+    paid_input = unit.plain.usd + unit.cached.usd + unit.written.usd
+    tokens_input = unit.plain.tokens + unit.cached.tokens + unit.written.tokens
     if not unit.priced:
         reasons["buyer"] = _no_rates(ledger) if ledger.unpriced else "no request of the measure window ended by itself"
     elif not tokens_input + unit.output.tokens:

@@ -48,6 +48,7 @@ class Unit:
 
     plain: TokenClass = field(default_factory=TokenClass)
     cached: TokenClass = field(default_factory=TokenClass)
+    written: TokenClass = field(default_factory=TokenClass)
     output: TokenClass = field(default_factory=TokenClass)
     usd_known: float = 0.0
     usd_unknown_max: float = 0.0
@@ -77,6 +78,9 @@ class Unit:
             usd_per_mtok_input=self.plain.mean_usd_per_mtok(last.usd_per_mtok_input),
             usd_per_mtok_input_cached=self.cached.mean_usd_per_mtok(cached),
             usd_per_mtok_output=self.output.mean_usd_per_mtok(last.usd_per_mtok_output),
+            usd_per_mtok_cache_write=self.written.usd / self.written.tokens * MILLION
+            if self.written.tokens
+            else last.usd_per_mtok_cache_write,
         )
 
 
@@ -90,6 +94,9 @@ class Ledger:
     usd_unknown_max: float = 0.0
     unpriced: int = 0  # requests at times for which the card has no rates
     uncounted: int = 0  # requests billed by estimate
+    reported: int = 0  # requests for which the provider named its own price
+    usd_reported: float = 0.0
+    usd_of_reported: float = 0.0  # our bill of those same requests
     unit: Unit = field(default_factory=Unit)
 
 
@@ -107,6 +114,10 @@ def keep_ledger(card: PriceCard, entries: Iterable[Entry], guess: Guess) -> Ledg
         else:
             ledger.usd_unknown_max += bill.usd
             ledger.uncounted += 1
+        if entry.record.usd_reported is not None:
+            ledger.reported += 1
+            ledger.usd_reported += entry.record.usd_reported
+            ledger.usd_of_reported += bill.usd
         if entry.use in UNIT_USES:
             _add_to_unit(ledger.unit, entry, bill, guess)
     return ledger
@@ -129,7 +140,9 @@ def _add_to_unit(unit: Unit, entry: Entry, bill: Charge, guess: Guess) -> None:
         return
     unit.usd_known += bill.usd
     usage, cached = bill.usage, rates.usd_per_mtok_input_cached
-    unit.plain.add(usage.input_tokens - usage.cached_tokens, rates.usd_per_mtok_input)
+    write = rates.usd_per_mtok_input if rates.usd_per_mtok_cache_write is None else rates.usd_per_mtok_cache_write
+    unit.plain.add(usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens, rates.usd_per_mtok_input)
+    unit.written.add(usage.cache_write_tokens, write)
     unit.cached.add(usage.cached_tokens, rates.usd_per_mtok_input if cached is None else cached)
     unit.output.add(usage.output_tokens, rates.usd_per_mtok_output)
 

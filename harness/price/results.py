@@ -20,6 +20,9 @@ class TestBill:
     usd_unknown_max: float | None
     spend: dict[str, float]
     usd_reported: float | None = None  # the provider's own figures, summed, where it sent any
+    reported_requests: int | None = None  # how many requests it named a price for
+    usd_of_reported: float | None = None  # our own bill of those same requests
+    usd_reported_less_ours: float | None = None  # above 0: the provider charges more than its card
     basis: Literal["price_card", "gpu_time"] | None = None  # tokens on the card, or accelerator time of the whole run
 
 

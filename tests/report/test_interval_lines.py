@@ -52,3 +52,11 @@ def test_a_bought_result_says_when_and_from_where(tmp_path):
 )
 def test_intervals_of_prices(low, high, text):
     assert q.usd_interval(low, high) == text
+
+
+def test_the_providers_own_figure_stands_behind_our_bill(tmp_path):
+    entry = Endpoint(name="e", base_url="http://127.0.0.1:1/v1", model="m", price_card=price_card("c", 0.1, 1.0, 10.0))
+    folder = write_folder(tmp_path, entry, [record(i, usd_reported=0.005) for i in range(1, 9)], result())
+    write_economics(folder, price(folder))
+    text = "\n".join(line.plain for line in closing_table(folder).lines)
+    assert "test bill $0.033 (provider says $0.040, +22% against ours)" in text

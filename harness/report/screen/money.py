@@ -144,4 +144,8 @@ def bill_text(money: Economics) -> str:
     text = f"test bill {q.usd(bill.usd_known)}"
     if bill.usd_unknown_max:
         text += f" + at most {q.usd(bill.usd_unknown_max)}"
-    return text + (f" (provider says {q.usd(bill.usd_reported)})" if bill.usd_reported is not None else "")
+    if bill.usd_reported is None:
+        return text
+    told = f"{text} (provider says {q.usd(bill.usd_reported)}"
+    ours, more = bill.usd_of_reported, bill.usd_reported_less_ours
+    return f"{told}, {q.signed_percent(more / ours)} against ours)" if ours and more is not None else f"{told})"
