@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo check test test-system test-vllm soak bench clean
+.PHONY: setup demo check test test-system test-vllm soak fuzz bench clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -50,8 +50,14 @@ test-vllm: setup .venv-vllm/.ready  ## a real vLLM on the CPU (x86-64 with AVX2,
 soak: setup  ## long fuzzing, repeats, restarts, big runs
 	$(BIN)/python -m pytest -m soak
 
+fuzz: setup  ## ten minutes of coverage-guided fuzzing of the stream core
+	$(PYTHON) -m venv .venv-fuzz
+	.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check atheris==3.0.0
+	PYTHONPATH=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+		.venv-fuzz/bin/python tests/fuzz/fuzz_stream.py -max_total_time=600
+
 bench: setup  ## CPU and errors of our client against the paced truth server (needs gcc)
 	$(BIN)/python -m benchmarks.bench
 
 clean:  ## remove .venv and caches, keep results
-	rm -rf .venv .venv-vllm .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-vllm .venv-fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -5,6 +5,7 @@ of warmed connections; cold ones are a row of their own.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.errors import read_truth, split_by_connection, spread, stamp_errors
-from benchmarks.truth import Load, TruthServer
+from benchmarks.truth import Load, TruthServer, certificate
 
 ROOT = Path(__file__).parent.parent
 COLUMNS = (
@@ -23,16 +24,19 @@ COLUMNS = (
     "TTFT error ms, mean / p99",
     "ITL error ms, mean / p99",
     "cold TTFT error",
-    "RSS MB",
+    "RSS MB (engine + Locust)",
     "truth late us, p99",
 )
 TICKS_PER_S = 100  # USER_HZ of /proc/<pid>/stat on Linux
 ENGINE = "harness.load.engine.reader_process"
-ROWS = (
-    Load(streams=64, interval_ms=20, rounds=4),
-    Load(streams=256, interval_ms=20, rounds=4),
-    Load(streams=1000, interval_ms=50, rounds=3),
-)
+ROWS = {
+    "64": Load(streams=64, interval_ms=20, rounds=4),
+    "256": Load(streams=256, interval_ms=20, rounds=4),
+    "1000": Load(streams=1000, interval_ms=50, rounds=3),
+    "tls": Load(streams=256, interval_ms=20, rounds=8, tls=True),
+    "sustained": Load(streams=2000, interval_ms=40, rounds=3),  # 50,000 deltas a second
+    "long": Load(streams=1, interval_ms=0.2, deltas=100_000, rounds=1),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,37 +45,43 @@ class Usage:
 
     locust_s: float
     engine_s: float
-    rss_mb: float
+    locust_mb: float
+    engine_mb: float
+
+    @property
+    def rss_mb(self) -> str:
+        """Sum and parts."""
+        return f"{self.locust_mb + self.engine_mb:.0f} ({self.engine_mb:.0f} + {self.locust_mb:.0f})"
 
 
 def main() -> None:
     """Run the rows and print the table as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", default="64,256,1000", help="streams of the rows to run")
+    parser.add_argument("--rows", default="64,256,1000,tls,sustained,long", help=f"of {', '.join(ROWS)}")
     parser.add_argument(
         "--blocked", action="store_true", help="block Locust's hub 50 ms in every 150 (64 streams only)"
     )
     chosen = parser.parse_args()
-    wanted = {int(streams) for streams in chosen.rows.split(",")}
+    os.sched_setaffinity(0, {0})  # the watcher stays away from the client's core
     print("| " + " | ".join(COLUMNS) + " |")
     print("|---" * len(COLUMNS) + "|")
-    for load in ROWS:
-        if load.streams in wanted:
-            print(row(load, blocked=chosen.blocked), flush=True)
+    for name in chosen.rows.split(","):
+        print(row(ROWS[name], blocked=chosen.blocked), flush=True)
 
 
 def row(load: Load, *, blocked: bool = False) -> str:
     """One line of the table."""
     with tempfile.TemporaryDirectory() as folder:
-        idle, _, _ = measure(Load(streams=4, interval_ms=1, deltas=2, rounds=1), Path(folder) / "idle", blocked)
+        nothing = Load(streams=4, interval_ms=1, deltas=2, rounds=1, tls=load.tls)
+        idle, _, _ = measure(nothing, Path(folder) / "idle", blocked)
         usage, warmed, server = measure(load, Path(folder) / "load", blocked)
     deltas = load.streams * load.rounds * load.deltas
     engine, locust = usage.engine_s - idle.engine_s, usage.locust_s - idle.locust_s
     per_delta = (engine + locust) * 1e6 / deltas
     return (
-        f"| {load.streams} @{load.interval_ms:g} ms, {load.phase} | {per_delta:.1f} "
+        f"| {load.streams} @{load.interval_ms:g} ms{', TLS' if load.tls else ''} | {per_delta:.1f} "
         f"({engine * 1e6 / deltas:.1f} + {locust * 1e6 / deltas:.1f}) | {per_delta * load.deltas / 1e3:.2f} "
-        f"| {warmed['ttft']} | {warmed['itl']} | {warmed['cold']} | {usage.rss_mb:.0f} | {server['late_us']['p99']} |"
+        f"| {warmed['ttft']} | {warmed['itl']} | {warmed['cold']} | {usage.rss_mb} | {server['late_us']['p99']} |"
     )
 
 
@@ -79,7 +89,11 @@ def measure(load: Load, folder: Path, blocked: bool) -> tuple[Usage, dict[str, s
     """One run of Locust against one truth server."""
     folder.mkdir()
     with TruthServer(load, folder / "truth.jsonl") as server:
-        usage = run_locust(load, f"http://127.0.0.1:{server.port}/v1", folder, blocked)
+        (folder / "providers.yaml").write_text(
+            f"endpoints:\n  truth:\n    base_url: {server.url}\n    model: truth\n"
+            + (f"    ca_file: {certificate()[0]}\n" if load.tls else "")
+        )
+        usage = run_locust(load, folder, blocked)
     (run,) = [path for path in (folder / "out").iterdir() if path.is_dir() and not path.is_symlink()]
     truths = read_truth(folder / "truth.jsonl")
     warmed, cold = split_by_connection(run)
@@ -92,7 +106,7 @@ def measure(load: Load, folder: Path, blocked: bool) -> tuple[Usage, dict[str, s
     return usage, errors, server.summary  # type: ignore[return-value]
 
 
-def run_locust(load: Load, url: str, folder: Path, blocked: bool) -> Usage:
+def run_locust(load: Load, folder: Path, blocked: bool) -> Usage:
     """Locust on core 1 with as many users as streams, all started at once."""
     file = "benchmarks/blocked_locustfile.py" if blocked else "loadtests/locustfile.py"
     scenario = folder / "bench.yaml"
@@ -101,7 +115,8 @@ def run_locust(load: Load, url: str, folder: Path, blocked: bool) -> Usage:
         f"users: {load.streams}\nrun_time_s: 300\nwarm_up_s: 0\n"
     )
     command = ["taskset", "-c", "1", sys.executable, "-m", "locust", "-f", file, "--headless", "--only-summary"]
-    command += ["-u", str(load.streams), "-r", str(load.streams), "-t", "300s", "--endpoint", url, "--model", "truth"]
+    command += ["-u", str(load.streams), "-r", str(load.streams), "-t", "300s", "--endpoint", "truth"]
+    command += ["--providers", str(folder / "providers.yaml")]
     command += ["--scenario", str(scenario), "--out", str(folder / "out")]
     command += ["--max-requests", str(load.streams * load.rounds)]
     with (folder / "locust.log").open("wb") as log:
@@ -112,16 +127,17 @@ def run_locust(load: Load, url: str, folder: Path, blocked: bool) -> Usage:
 def watch(process: "subprocess.Popen[bytes]") -> Usage:
     """Sample Locust and its engine until the end; the report's child process is not counted."""
     cpu: dict[str, dict[int, float]] = {"locust": {}, "engine": {}}
-    rss: dict[int, float] = {}
+    rss: dict[str, dict[int, float]] = {"locust": {}, "engine": {}}
     while process.poll() is None:
         for pid, name in _tree(process.pid).items():
             try:
                 cpu[name][pid] = _cpu_s(pid)
-                rss[pid] = max(rss.get(pid, 0), _peak_mb(pid))
+                rss[name][pid] = max(rss[name].get(pid, 0), _peak_mb(pid))
             except (OSError, IndexError, StopIteration):
                 continue
         time.sleep(0.05)
-    return Usage(sum(cpu["locust"].values()), sum(cpu["engine"].values()), sum(rss.values()))
+    seconds, mb = ({name: sum(found[name].values()) for name in found} for found in (cpu, rss))
+    return Usage(seconds["locust"], seconds["engine"], mb["locust"], mb["engine"])
 
 
 def _tree(root: int) -> dict[int, str]:

@@ -1,7 +1,8 @@
 /* A paced SSE endpoint that writes down what it really did: one epoll thread, pre-rendered chunks.
  *
- *   truth_server PORT TTFT_MS INTERVAL_MS DELTAS PHASE TRUTH_FILE
+ *   truth_server PORT TTFT_MS INTERVAL_MS DELTAS PHASE TRUTH_FILE [CERTIFICATE KEY]
  *
+ * With a certificate (PEM files; built with -DTLS -lssl -lcrypto) it speaks TLS.
  * PHASE in_phase: deltas of all streams leave on one common grid (as an engine with continuous batching sends them);
  * spread: each stream keeps its own phase. Each delta is one chunked frame of about 210 bytes, one send, TCP_NODELAY.
  * Truth line per request (CLOCK_MONOTONIC ns): arrived_ns is the kernel's stamp of the read that brought the last
@@ -24,6 +25,11 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef TLS
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+static SSL_CTX *tls;
+#endif
 
 #define MAX_FD 65536
 #define HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -37,6 +43,9 @@ struct conn {
     ns_t *stamps;
     char id[80];
     char in[65536];
+#ifdef TLS
+    SSL *ssl;
+#endif
 };
 
 static struct conn *conns[MAX_FD];
@@ -78,6 +87,16 @@ static void render(void) {
             end, deltas, deltas + 50);
     last_len = chunked(last_frame, data);
     last_len += sprintf(last_frame + last_len, "0\r\n\r\n");
+}
+
+static void put(struct conn *c, const char *data, int len) {
+#ifdef TLS
+    if (c->ssl) {
+        SSL_write(c->ssl, data, len);
+        return;
+    }
+#endif
+    send(c->fd, data, len, MSG_NOSIGNAL);
 }
 
 static void swap(int a, int b) {
@@ -131,6 +150,9 @@ static void drop(struct conn *c) {
         unplan(c);
         write_truth(c, clock_ns(CLOCK_MONOTONIC), 1);
     }
+#ifdef TLS
+    SSL_free(c->ssl);
+#endif
     close(c->fd);
     conns[c->fd] = NULL;
     free(c->stamps);
@@ -145,7 +167,7 @@ static void begin(struct conn *c, ns_t arrived) {
     c->arrived = arrived;
     c->sent = 0;
     c->used = 0;
-    send(c->fd, HEAD, sizeof HEAD - 1, MSG_NOSIGNAL);
+    put(c, HEAD, sizeof HEAD - 1);
     ns_t due = arrived + ttft;
     if (in_phase) { /* the next point of the common grid at or after ttft */
         if (!grid_ready) grid = due, grid_ready = 1;
@@ -153,6 +175,25 @@ static void begin(struct conn *c, ns_t arrived) {
     }
     plan(c, due);
 }
+
+#ifdef TLS
+/* Bytes from the wire become bytes of the request, in place; their number, 0 while the handshake goes on. */
+static int decrypted(struct conn *c, ssize_t got) {
+    BIO_write(SSL_get_rbio(c->ssl), c->in + c->used, got);
+    if (!SSL_is_init_finished(c->ssl)) SSL_do_handshake(c->ssl);
+    int all = 0, some;
+    while ((some = SSL_read(c->ssl, c->in + c->used + all, sizeof c->in - c->used - all - 1)) > 0) all += some;
+    ERR_clear_error();
+    return all;
+}
+
+static SSL *tls_on(int fd) {
+    SSL *ssl = SSL_new(tls);
+    SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new_socket(fd, BIO_NOCLOSE));
+    SSL_set_accept_state(ssl);
+    return ssl;
+}
+#endif
 
 static void on_readable(struct conn *c, ns_t real_minus_mono) {
     char control[128];
@@ -170,6 +211,9 @@ static void on_readable(struct conn *c, ns_t real_minus_mono) {
             memcpy(&t, CMSG_DATA(m), sizeof t);
             arrived = (ns_t)t.tv_sec * 1000000000 + t.tv_nsec - real_minus_mono;
         }
+#ifdef TLS
+    if (c->ssl && !(got = decrypted(c, got))) return;
+#endif
     c->used += got;
     c->in[c->used] = 0;
     char *end = strstr(c->in, "\r\n\r\n");
@@ -187,13 +231,13 @@ static void send_delta(struct conn *c) {
     late_sum += late;
     if (late > late_max) late_max = late;
     late_hist[late / 1000 > 100000 ? 100000 : late / 1000]++;
-    if (c->sent == 1) send(c->fd, first_frame, first_len, MSG_NOSIGNAL);
-    else send(c->fd, mid_frame, mid_len, MSG_NOSIGNAL);
+    if (c->sent == 1) put(c, first_frame, first_len);
+    else put(c, mid_frame, mid_len);
     if (!last) {
         plan(c, c->due + interval);
         return;
     }
-    send(c->fd, last_frame, last_len, MSG_NOSIGNAL);
+    put(c, last_frame, last_len);
     unplan(c);
     write_truth(c, clock_ns(CLOCK_MONOTONIC), 0);
 }
@@ -206,6 +250,9 @@ static void accept_all(int listener, int epoll) {
         struct conn *c = calloc(1, sizeof *c);
         c->fd = fd;
         c->heap_at = -1;
+#ifdef TLS
+        if (tls) c->ssl = tls_on(fd);
+#endif
         c->stamps = malloc(sizeof(ns_t) * deltas);
         conns[fd] = c;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -226,9 +273,20 @@ static void summary(void) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 7) {
-        fprintf(stderr, "usage: truth_server PORT TTFT_MS INTERVAL_MS DELTAS in_phase|spread TRUTH_FILE\n");
+    if (argc != 7 && argc != 9) {
+        fprintf(stderr, "usage: truth_server PORT TTFT_MS INTERVAL_MS DELTAS in_phase|spread TRUTH_FILE [CERTIFICATE KEY]\n");
         return 2;
+    }
+    if (argc == 9) {
+#ifdef TLS
+        signal(SIGPIPE, SIG_IGN);
+        tls = SSL_CTX_new(TLS_server_method());
+        if (SSL_CTX_use_certificate_chain_file(tls, argv[7]) != 1 || SSL_CTX_use_PrivateKey_file(tls, argv[8], SSL_FILETYPE_PEM) != 1)
+            return ERR_print_errors_fp(stderr), 2;
+#else
+        fprintf(stderr, "built without TLS\n");
+        return 2;
+#endif
     }
     ttft = (ns_t)(atof(argv[2]) * 1e6), interval = (ns_t)(atof(argv[3]) * 1e6), deltas = atoi(argv[4]);
     in_phase = !strcmp(argv[5], "in_phase");

@@ -173,6 +173,29 @@ class Power:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How one copy of a model is spread: tp x dp x pp accelerators; `count` of a deployment is a multiple of that.
+
+    tp: accelerators that share each matrix of attention and dense layers. dp: groups that hold attention (and KV) of
+    their own requests, as in DP attention. ep: accelerators that the experts are spread over, 1 = experts are split
+    like any matrix. pp: stages that hold some of the layers each.
+    """
+
+    tp: int = 1
+    ep: int = 1
+    dp: int = 1
+    pp: int = 1
+    #: spare copies of hot experts, in all
+    redundant_experts: int = 0
+    #: fixed time of one collective (all-reduce, dispatch or combine); 0: physics only
+    collective_latency_s: float = 0.0
+    #: memory per accelerator that neither weights nor KV may take, beside `memory_share`
+    reserve_bytes: float = 0.0
+    #: True: memory, math and communication of a step hide behind each other; False: they add up
+    overlapped: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """What the endpoint runs on. Exactly one of `usd_per_gpu_hour` and `tco` says what an hour costs (or neither)."""
 
@@ -202,6 +225,11 @@ class Deployment:
     split: Literal["marginal", "price"] = "marginal"
     #: what an hour of this accelerator rents for in the catalog: what an owner forgoes
     rent: GpuHour | None = None
+    #: how the model is spread; None: the cheapest way, with weights and KV held once
+    layout: Layout | None = None
+    #: tokens that one decode step yields for each sequence (speculation, MTP); of a range the upper end: a ceiling
+    tokens_per_step: float = 1.0
+    tokens_per_step_low: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +276,8 @@ class Catalog:
     models: Mapping[str, ModelCard]
     prices: Mapping[str, PriceCard]
     gpu_hours: Mapping[str, GpuHour]
+    #: section.name of every row that a user's file replaced -> that file
+    overridden: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Station: one load-making process. Takes a Plan, makes its users' calls, spools every record, ships it in batches."""
 
+import gc
 import logging
 import os
 import socket
@@ -92,6 +93,8 @@ class Station:
             budget=_budget(plan),
         )
         self._send(self._session.outbox.take(0, 0, self._entry(self._session, final=False)))
+        gc.collect()
+        gc.freeze()  # what exists before the first user stays: no collection looks at it again
         self._ready.set()
 
     @property

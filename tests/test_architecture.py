@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SHARED = ("harness.errors", "harness.providers", "harness.records", "harness.theory")
+SHARED = ("harness.errors", "harness.providers", "harness.records", "harness.theory", "harness.claims")
 
 #: module prefix -> prefixes of ours that it may import (its own room is always allowed); longest prefix wins
 MAY_IMPORT = {
     "harness.errors": (),
     "harness.providers": ("harness.errors",),
     "harness.records": ("harness.errors",),
+    "harness.claims": ("harness.providers",),
     "harness.theory": ("harness.errors", "harness.providers"),
     "harness.config": (*SHARED, "harness.load.scenarios", "harness.load.prompts"),
     "harness.load": ("harness.errors", "harness.providers", "harness.records", "harness.__version__", "harness"),

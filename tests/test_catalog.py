@@ -10,6 +10,7 @@ import pytest
 
 from harness.config.catalog import CATALOG_FOLDER, load_catalog
 from harness.config.documents import read_document
+from harness.config.endpoints import load_providers
 from harness.errors import InputError
 from harness.providers import ModelCard, PriceCard, rates_at
 
@@ -31,7 +32,8 @@ def test_every_row_has_a_source_and_a_date_that_is_not_ahead(file: str, name: st
     assert isinstance(row["source"], str) and len(row["source"]) > 3, (file, name)
     assert isinstance(row["as_of"], str)
     assert "2024" <= row["as_of"] <= "2026-12", (file, name)
-    assert re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name), "a name that can be typed and put into a label"
+    shape = r"[A-Z]+[0-9]+[a-z]?" if "statement" in row else r"[a-z0-9][a-z0-9.-]*"
+    assert re.fullmatch(shape, name), "a name that can be typed and put into a label"
 
 
 def test_known_figures() -> None:
@@ -49,7 +51,7 @@ def test_rows_of_weak_sources_are_marked() -> None:
     status = {name: row.status for name, row in CATALOG.accelerators.items()}
     assert status["ascend-910b"] == "conflicting"
     assert {name for name, mark in status.items() if mark == "unverified"} == {
-        "h800-sxm", "h20", "rtx-4090", "m2-ultra-192"
+        "h800-sxm", "h20", "rtx-4090", "m2-ultra-192", "wse-3", "groq-lpu"
     }  # fmt: skip
     assert {name for name, card in CATALOG.prices.items() if card.status == "conflicting"} == {
         f"deepseek-v4-{kind}-launch-{side}" for kind in ("flash", "pro") for side in ("high", "low")
@@ -189,6 +191,85 @@ def test_a_user_adds_rows_and_may_not_hide_built_in_ones(tmp_path: Path) -> None
     text = str(caught.value)
     for part in ("has already", "gpu_hour (line 3)", "at least 0", "gpu_hours.bad.as_of (line 5)"):
         assert part in text, part
+
+
+def test_a_user_replaces_a_row_by_saying_so(tmp_path: Path) -> None:
+    extra = tmp_path / "mine.yaml"
+    row = "{accelerator: h100-sxm, usd_per_gpu_hour: 1.5, basis: contract, source: me, as_of: 2026-11%s}"
+    extra.write_text(f"gpu_hours:\n  h100-sxm-rent: {row % ', override: true'}\n")
+    catalog = load_catalog(extra)
+    assert catalog.gpu_hours["h100-sxm-rent"].usd_per_gpu_hour == 1.5
+    assert catalog.overridden == {"gpu_hours.h100-sxm-rent": str(extra)}
+    assert load_catalog().gpu_hours["h100-sxm-rent"].usd_per_gpu_hour != 1.5 and not load_catalog().overridden
+
+    extra = tmp_path / "silent.yaml"
+    extra.write_text(
+        f"gpu_hours:\n  h100-sxm-rent: {row % ''}\n  h100-sxm-rnet: {row % ', override: true'}\n"
+        "models:\n  llama-3.3-70b: {layers: 1, hidden: 8, heads: 2, kv_heads: 2, head_dim: 4, ffn: 16, vocab: 32,"
+        " source: me, as_of: 2026-11}\n"
+    )
+    with pytest.raises(InputError) as caught:
+        load_catalog(extra)
+    first, second, third = sorted(caught.value.mistakes, key=lambda mistake: mistake.key)
+    assert "h100-sxm-rent" in first.found and "`override: true`" in first.expected
+    assert "has not" in second.found and "h100-sxm-rent" in second.expected
+    assert "llama-3.3-70b" in third.found and "`override: true`" in third.expected
+
+
+def test_an_endpoint_says_which_of_its_rows_were_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "providers.yaml"
+    path.write_text(
+        "gpu_hours:\n  h100-sxm-rent: {accelerator: h100-sxm, usd_per_gpu_hour: 1.5, basis: contract,"
+        " source: my contract, as_of: 2026-11, override: true}\n"
+        "endpoints:\n  mine:\n    base_url: http://127.0.0.1:9/v1\n    model: m\n"
+        "    deployment: {accelerator: h100-sxm, count: 1, model: llama-3.1-8b, precision: bf16,"
+        " gpu_hour: h100-sxm-rent}\n"
+    )
+    endpoint = load_providers(path).endpoints["mine"]
+    assert endpoint.deployment is not None and endpoint.deployment.usd_per_gpu_hour == 1.5
+    assert endpoint.notes == ("h100-sxm-rent overrides the built-in row of gpu_hours: my contract, 2026-11",)
+
+
+def test_every_kind_of_row_can_be_replaced(tmp_path: Path) -> None:
+    extra = tmp_path / "all.yaml"
+    mine = "source: me, as_of: 2026-11, override: true"
+    extra.write_text(
+        f"calendars:\n  cn-public-holidays: {{dates: [2027-01-01], {mine}}}\n"
+        f"accelerators:\n  h100-sxm: {{hbm_gb: 94, hbm_tb_per_s: 3.9, tflops: {{bf16: 835}}, {mine}}}\n"
+        "models:\n  llama-3.3-70b: {layers: 1, hidden: 8, heads: 2, kv_heads: 2, head_dim: 4, ffn: 16, vocab: 32,"
+        f" aliases: [llama-3.1-70b, mine], {mine}}}\n"
+        f"prices:\n  groq-llama-3.3-70b: {{provider: groq, model: m, periods: [{{{RATES}}}], {mine}}}\n"
+    )
+    catalog = load_catalog(extra)
+    assert catalog.accelerators["h100-sxm"].hbm_bytes == 94e9
+    assert [catalog.models[name].layers for name in ("llama-3.3-70b", "llama-3.1-70b", "mine")] == [1, 1, 1]
+    assert catalog.prices["groq-llama-3.3-70b"].model == "m"
+    assert set(catalog.overridden) == {
+        "calendars.cn-public-holidays", "accelerators.h100-sxm", "models.llama-3.3-70b", "models.llama-3.1-70b",
+        "prices.groq-llama-3.3-70b",
+    }  # fmt: skip
+
+
+def test_both_tables_of_inferencex_stand_side_by_side() -> None:
+    hours = CATALOG.gpu_hours
+    ratio = {
+        suffix: hours[f"gb200-nvl72-{suffix}"].usd_per_gpu_hour / hours[f"mi355x-{suffix}"].usd_per_gpu_hour
+        for suffix in ("own-hyperscaler-2025", "rent-3y-2025", "own", "rent-3y")
+    }
+    assert ratio == pytest.approx(
+        {"own-hyperscaler-2025": 1.493, "rent-3y-2025": 1.571, "own": 1.240, "rent-3y": 1.379}, rel=1e-3
+    )
+    for gpu in ("h100-sxm", "h200-sxm", "b200-sxm", "gb200-nvl72", "mi300x", "mi325x", "mi355x"):
+        names = [f"{gpu}-{suffix}" for suffix in (*ratio, "own-neocloud-2025")]
+        assert {hours[name].as_of for name in names} == {"2025-08", "2026-09"}
+
+
+def test_what_a_machine_of_sram_is() -> None:
+    wafer, chip = CATALOG.accelerators["wse-3"], CATALOG.accelerators["groq-lpu"]
+    assert (wafer.hbm_bytes, wafer.hbm_bytes_per_s) == (44e9, 21e15)
+    assert (chip.hbm_bytes, chip.hbm_bytes_per_s, wafer.status, chip.status) == (
+        pytest.approx(0.23e9), 80e12, "unverified", "unverified"
+    )  # fmt: skip
 
 
 PRICE = "prices:\n  mine:\n    provider: p\n    model: m\n    source: me\n    as_of: 2026-11-21\n    periods:\n"

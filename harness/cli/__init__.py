@@ -17,6 +17,8 @@ COMMANDS = {
     "price": "run.json -> economics.json: cost per token, bound, yield, waterfall.",
     "report": "Write report.html and print the closing table of a run or sweep folder.",
     "gate": "Check 'agg(metric) op number' lines against a run folder; exit 3 if one fails.",
+    "theory": "What physics allows a model on an accelerator: tokens/s, $/M, J/token, and what limits each.",
+    "claims": "Recompute published claims; beside a run, only over the conditions both state.",
     "probe": "Ask an endpoint what it is and how it speaks; print an entry for providers.yaml.",
     "simulate": "Serve a simulated LLM endpoint that writes down what it really did.",
 }

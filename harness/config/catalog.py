@@ -27,15 +27,25 @@ class Shelves:
     models: dict[str, ModelCard] = field(default_factory=dict)
     prices: dict[str, PriceCard] = field(default_factory=dict)
     gpu_hours: dict[str, GpuHour] = field(default_factory=dict)
+    overridden: dict[str, str] = field(default_factory=dict)  # section.name -> the file that replaced it
 
     def catalog(self) -> Catalog:
         """What was gathered."""
-        return Catalog(accelerators=self.accelerators, models=self.models, prices=self.prices, gpu_hours=self.gpu_hours)
+        return Catalog(
+            accelerators=self.accelerators,
+            models=self.models,
+            prices=self.prices,
+            gpu_hours=self.gpu_hours,
+            overridden=self.overridden,
+        )
 
 
 @lru_cache(maxsize=8)
 def load_catalog(extra: Path | None = None) -> Catalog:
-    """The built-in catalog, with the rows of `extra` (a YAML file of the same sections) beside it. Read once."""
+    """The built-in catalog, with the rows of `extra` (a YAML file of the same sections) beside it. Read once.
+
+    A row of `extra` takes the place of a built-in one only where it says `override: true`.
+    """
     shelves = _copied(_built_in())
     if extra is not None:
         document = read_document(extra)
@@ -73,25 +83,25 @@ def _copied(shelves: Shelves) -> Shelves:
 
 def fill(shelves: Shelves, document: Document, mistakes: list[Mistake]) -> None:
     """Add the catalog sections of `document` to `shelves`; every mistake is added to `mistakes`."""
-    shelf = _Shelf(document, mistakes)
+    shelf = _Shelf(document, mistakes, shelves.overridden)
     for name, calendar in shelf.rows("calendars", CalendarRow):
-        shelf.put(shelves.calendars, ("calendars", name), tuple(calendar.dates))
+        shelf.put(shelves.calendars, ("calendars", name), tuple(calendar.dates), calendar.override)
     for name, accelerator in shelf.rows("accelerators", AcceleratorRow):
-        shelf.put(shelves.accelerators, ("accelerators", name), accelerator.value(name))
+        shelf.put(shelves.accelerators, ("accelerators", name), accelerator.value(name), accelerator.override)
     for name, model in shelf.rows("models", ModelRow):
         for key, found, expected in model.contradictions():
             shelf.tell(("models", name, key), found, expected)
         for each in (name, *model.aliases):
-            shelf.put(shelves.models, ("models", name), model.value(each), each)
+            shelf.put(shelves.models, ("models", name), model.value(each), model.override, each)
     for name, price in shelf.rows("prices", PriceRow):
-        shelf.put(shelves.prices, ("prices", name), _price_card(shelf, shelves, name, price))
+        shelf.put(shelves.prices, ("prices", name), _price_card(shelf, shelves, name, price), price.override)
     for name, hour in shelf.rows("gpu_hours", GpuHourRow):
         if hour.accelerator not in shelves.accelerators:
             expected = near_miss(hour.accelerator, shelves.accelerators, "an accelerator of the catalog")
             shelf.tell(("gpu_hours", name, "accelerator"), shown(hour.accelerator), expected)
         if not (hour.low or 0) <= hour.usd_per_gpu_hour <= (hour.high or hour.usd_per_gpu_hour):
             shelf.tell(("gpu_hours", name), f"{hour.low} to {hour.high}", "low <= usd_per_gpu_hour <= high")
-        shelf.put(shelves.gpu_hours, ("gpu_hours", name), hour.value(name))
+        shelf.put(shelves.gpu_hours, ("gpu_hours", name), hour.value(name), hour.override)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +110,7 @@ class _Shelf:
 
     document: Document
     mistakes: list[Mistake]
+    overridden: dict[str, str]
 
     def rows(self, section: str, row: type[RowT]) -> Iterator[tuple[str, RowT]]:
         """The good rows of a section; the mistakes of the others are kept."""
@@ -114,11 +125,21 @@ class _Shelf:
             if checked is not None:
                 yield name, checked
 
-    def put(self, shelf: dict[str, Any], place: Place, value: Any, name: str = "") -> None:
-        """Each name once, the built-in names included: nobody should have to guess which of two rows was used."""
-        name = name or str(place[1])
-        if name in shelf:
-            self.tell(place, f"the name {shown(name)}, which the catalog has already", "a name of its own")
+    def put(self, shelf: dict[str, Any], place: Place, value: Any, override: bool, alias: str = "") -> None:
+        """Each name once, built-in names included, unless the row says that it overrides: nobody should have to guess.
+
+        An override of nothing is a mistake too: it is most likely a name mistyped.
+        """
+        name = alias or str(place[1])
+        if name in shelf and not override:
+            expected = "a name of its own, or `override: true` in this row to replace the other"
+            self.tell(place, f"the name {shown(name)}, which the catalog has already", expected)
+        elif override and name not in shelf and name == place[1]:
+            expected = near_miss(name, shelf, "a name of the catalog to replace, or no `override`")
+            self.tell((*place, "override"), f"true for {shown(name)}, which the catalog has not", expected)
+        if override and name in shelf:
+            self.overridden[f"{place[0]}.{name}"] = self.document.name
+            shelf[name] = value
         shelf.setdefault(name, value)
 
     def tell(self, place: Place, found: str, expected: str) -> None:

@@ -34,13 +34,19 @@ class SourcedRow(Row):
         return {"source": self.source, "as_of": self.as_of, "status": self.status, "note": self.note}
 
 
-class CalendarRow(SourcedRow):
+class NamedRow(SourcedRow):
+    """A row that a user's file may replace by another of the same name."""
+
+    override: bool = Field(default=False, description="true where this row replaces one of the same name")
+
+
+class CalendarRow(NamedRow):
     """Days on which a window does not hold."""
 
     dates: list[Day]
 
 
-class AcceleratorRow(SourcedRow):
+class AcceleratorRow(NamedRow):
     """Datasheet units."""
 
     hbm_gb: Positive = Field(description="memory, 1e9 bytes")
@@ -73,7 +79,7 @@ def _scaled(amount: float | None, factor: float) -> float | None:
     return None if amount is None else amount * factor
 
 
-class ModelRow(SourcedRow):
+class ModelRow(NamedRow):
     """Architecture fields, as in a model's config.json."""
 
     layers: Count
@@ -104,7 +110,7 @@ class ModelRow(SourcedRow):
 
     def value(self, name: str) -> ModelCard:
         """The card; `aliases` become cards of their own, `total_params_b` is a check of the catalog's tests."""
-        return ModelCard(name=name, **self.model_dump(exclude={"aliases", "total_params_b"}))
+        return ModelCard(name=name, **self.model_dump(exclude={"aliases", "total_params_b", "override"}))
 
     def contradictions(self) -> list[tuple[str, str, str]]:
         """(field, found, expected) where fields do not fit each other."""
@@ -176,7 +182,7 @@ class PeriodRow(Row):
         )
 
 
-class PriceRow(SourcedRow):
+class PriceRow(NamedRow):
     """What one provider charges for one model."""
 
     provider: Text
@@ -186,7 +192,7 @@ class PriceRow(SourcedRow):
     periods: list[PeriodRow] = Field(min_length=1)
 
 
-class GpuHourRow(SourcedRow):
+class GpuHourRow(NamedRow):
     """What an hour of one accelerator costs."""
 
     accelerator: Text
@@ -197,4 +203,4 @@ class GpuHourRow(SourcedRow):
 
     def value(self, name: str) -> GpuHour:
         """The same, as a value."""
-        return GpuHour(name=name, **self.model_dump())
+        return GpuHour(name=name, **self.model_dump(exclude={"override"}))

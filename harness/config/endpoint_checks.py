@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.config.documents import Document, Place
 from harness.config.keys import ADVICE, HIDDEN, VARIABLE_NAME, is_secret_field, looks_like_key
+from harness.config.layout_rows import layout_contradictions
 from harness.config.rows import mistake_at, near_miss, shown
 from harness.config.urls import Address, BadUrl, read_url
 from harness.errors import Mistake
@@ -182,19 +183,28 @@ def _check_hardware(entry: _Entry, deployment: Mapping[str, Any]) -> None:
     accelerator = _row_of(
         entry, accelerators, (*inside, "accelerator"), deployment.get("accelerator"), "an accelerator of the catalog"
     )
-    _row_of(entry, models, (*inside, "model"), deployment.get("model"), "a model of the catalog")
+    model = _row_of(entry, models, (*inside, "model"), deployment.get("model"), "a model of the catalog")
+    for key, found, expected in layout_contradictions(deployment, model):
+        entry.tell((*inside, key), found, expected)
     precision = deployment.get("precision")
     if accelerator is not None and isinstance(precision, str):
         _check_precision(entry, accelerator, precision)
 
 
 def _check_precision(entry: _Entry, accelerator: Accelerator, precision: str) -> None:
+    wrong = precision_mistake(accelerator, precision)
+    if wrong is not None:
+        entry.tell(("deployment", "precision"), *wrong)
+
+
+def precision_mistake(accelerator: Accelerator, precision: str) -> tuple[str, str] | None:
+    """(found, expected) where an accelerator cannot multiply in that format; unknown formats are told elsewhere."""
     rates = set(accelerator.flops_per_s)
     fits = bool(rates & _HALF) if precision in _STORED_ONLY | _HALF else precision in rates
-    if not fits and precision in _STORED_ONLY | _HALF | {"fp8", "int8", "fp4"}:
-        can = sorted(rates | (_STORED_ONLY if rates & _HALF else set()))
-        entry.tell(("deployment", "precision"), f"{precision}, for which {accelerator.name} has no rate",
-                   f"one of {', '.join(can)}")  # fmt: skip
+    if fits or precision not in _STORED_ONLY | _HALF | {"fp8", "int8", "fp4"}:
+        return None
+    can = sorted(rates | (_STORED_ONLY if rates & _HALF else set()))
+    return f"{precision}, for which {accelerator.name} has no rate", f"one of {', '.join(can)}"
 
 
 def _check_hour(entry: _Entry, deployment: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from harness.config.catalog_rows import AsOf, Count, Positive, Price, Share, Text
+from harness.config.layout_rows import LayoutKeys
 from harness.config.rows import Row
 from harness.providers import Dialect, Power, Precision, RequestOptions, Tco
 
@@ -43,7 +44,7 @@ class PowerRow(Row):
         return Power(**self.model_dump())
 
 
-class DeploymentRow(Row):
+class DeploymentRow(LayoutKeys):
     """What an endpoint runs on."""
 
     accelerator: Text = Field(description="an accelerator of the catalog, e.g. h100-sxm")

@@ -100,16 +100,25 @@ def _without_secrets(mistakes: list[Mistake]) -> list[Mistake]:
 
 
 def _doubts(row: EndpointRow, catalog: Catalog) -> tuple[str, ...]:
-    """What was accepted by `accept_unverified`: said again wherever the figures are used."""
-    used: list[Any] = [_card(catalog, name) for name in (row.price_card, row.sell_at, *row.compare_with)]
+    """What was accepted by `accept_unverified` or replaced by `override`: said again wherever the figures are used."""
+    used: list[tuple[str, Any]] = [
+        ("prices", catalog.prices[name]) for name in (row.price_card, row.sell_at, *row.compare_with) if name
+    ]
     if row.deployment is not None:
-        used += [catalog.accelerators[row.deployment.accelerator], catalog.models[row.deployment.model]]
-        used += [catalog.gpu_hours[row.deployment.gpu_hour]] if row.deployment.gpu_hour else []
-    return tuple(
+        used.append(("accelerators", catalog.accelerators[row.deployment.accelerator]))
+        used.append(("models", catalog.models[row.deployment.model]))
+        used += [("gpu_hours", catalog.gpu_hours[row.deployment.gpu_hour])] if row.deployment.gpu_hour else []
+    doubts = [
         f"{item.name} is {item.status} in the catalog{f': {item.note}' if item.note else ''}"
-        for item in used
-        if item is not None and item.status != "verified"
-    )
+        for _, item in used
+        if item.status != "verified"
+    ]
+    own = [
+        f"{item.name} overrides the built-in row of {section}: {item.source}, {item.as_of}"
+        for section, item in used
+        if f"{section}.{item.name}" in catalog.overridden
+    ]
+    return tuple(dict.fromkeys(doubts + own))
 
 
 def _card(catalog: Catalog, name: str | None) -> PriceCard | None:
@@ -135,6 +144,8 @@ def _deployment(row: DeploymentRow, catalog: Catalog) -> Deployment:
         price_as_of=row.price_as_of or (hour.as_of if hour else None),
         power=row.power.value() if row.power else None,
         rent=_rent_of(row.accelerator, catalog) if row.tco else None,
+        layout=row.layout(),
+        **row.steps(),
         **row.model_dump(include=_PLAIN),
     )
 

@@ -102,6 +102,11 @@ def sweep_page(sweep: SweepContents) -> str:
     )
 
 
+def render_page(template: str, charts: Mapping[str, Chart], **values: Any) -> str:
+    """A page of another kind with the same look and the same policy."""
+    return _render(template, charts, **values)
+
+
 def _arrays(contents: RunContents) -> tuple[Arrays | None, tuple[str, ...]]:
     try:
         return read_arrays(contents.folder, contents.manifest), ()

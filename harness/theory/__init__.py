@@ -1,7 +1,8 @@
 """What physics allows: a model card, an accelerator and a load go in; step times and bounds come out.
 
 Everything here is a ceiling of a rate or a floor of a time, and names the resource that sets it:
-`architecture` (a model's parameters and KV) -> `steps` (time of one pass) -> `bounds` (rate of a load).
+`architecture` (a model's parameters and KV) -> `work` (what a pass demands) -> `parallel`, `links` (what of it falls on
+one accelerator) -> `steps` (time of one pass) -> `bounds` (rate of a load) -> `units` (a fleet of prefill and decode).
 """
 
 from harness.theory.architecture import (
@@ -17,11 +18,11 @@ from harness.theory.architecture import (
     weight_bytes,
 )
 from harness.theory.bounds import Bound, Shape, best_bound, bound_at
+from harness.theory.links import expert_exchange_s
 from harness.theory.steps import (
     Step,
     communication_s,
     decode_step,
-    expert_exchange_s,
     kv_capacity_bytes,
     kv_capacity_tokens,
     kv_limited_batch,

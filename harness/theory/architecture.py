@@ -34,7 +34,12 @@ class Parameters:
     active: float
     embedding: float  # input table, 0 where it is tied to the head
     routed: float  # all routed experts of all layers
-    always: float  # read for every step: attention, dense FFN, shared experts, routers, head
+    always: float  # read for every step: the five below
+    attention: float
+    dense: float  # FFN of layers without experts
+    shared: float  # experts that every token reaches
+    head: float
+    rest: float  # routers and norms
 
 
 @lru_cache(maxsize=256)
@@ -44,10 +49,11 @@ def parameters(model: ModelCard) -> Parameters:
     dense_ffn = (model.layers - expert_layers) * 3 * model.hidden * model.ffn
     expert = 3 * model.hidden * model.expert_ffn
     routed = expert_layers * model.experts * expert
-    shared = expert_layers * (model.shared_experts * expert + model.hidden * model.experts)  # with the router
-    norms = (2 * model.layers + 1) * model.hidden
+    shared = expert_layers * model.shared_experts * expert
+    rest = expert_layers * model.hidden * model.experts + (2 * model.layers + 1) * model.hidden
     head = model.vocab * model.hidden
-    always = model.layers * _attention_parameters(model) + dense_ffn + shared + norms + head
+    attention = model.layers * _attention_parameters(model)
+    always = attention + dense_ffn + shared + rest + head
     embedding = 0 if model.tied_embeddings else head
     reached = model.experts_per_token / model.experts if model.experts else 0.0
     return Parameters(
@@ -56,6 +62,11 @@ def parameters(model: ModelCard) -> Parameters:
         embedding=embedding,
         routed=routed,
         always=always,
+        attention=attention,
+        dense=dense_ffn,
+        shared=shared,
+        head=head,
+        rest=rest,
     )
 
 
@@ -82,15 +93,20 @@ def bytes_per_element(precision: str) -> float:
         raise ValueError(f"unknown precision {precision!r}; known: {', '.join(BYTES_PER_ELEMENT)}") from None
 
 
-def _always_precision(model: ModelCard, precision: str) -> str:
+def always_precision(model: ModelCard, precision: str) -> str:
     """MXFP4 checkpoints of expert models quantise the experts only; the rest stays BF16 (gpt-oss model card)."""
     return "bf16" if precision == "mxfp4" and model.experts else precision
+
+
+def table_precision(precision: str) -> str:
+    """Checkpoints in 8 bits or less keep the input table and the head in BF16 (DeepSeek-V3, gpt-oss); GGUF does not."""
+    return "bf16" if precision in ("fp8", "int8", "fp4", "mxfp4") else precision
 
 
 def weight_bytes(model: ModelCard, precision: str) -> float:
     """Memory that the weights occupy."""
     counts = parameters(model)
-    always = (counts.always + counts.embedding) * bytes_per_element(_always_precision(model, precision))
+    always = (counts.always + counts.embedding) * bytes_per_element(always_precision(model, precision))
     return always + counts.routed * bytes_per_element(precision)
 
 
@@ -104,7 +120,7 @@ def expert_coverage(model: ModelCard, tokens: float) -> float:
 def read_bytes(model: ModelCard, precision: str, batch: float) -> float:
     """Weight bytes that one step over `batch` tokens must read: everything always used, and the experts reached."""
     counts = parameters(model)
-    always = counts.always * bytes_per_element(_always_precision(model, precision))
+    always = counts.always * bytes_per_element(always_precision(model, precision))
     return always + counts.routed * expert_coverage(model, batch) * bytes_per_element(precision)
 
 

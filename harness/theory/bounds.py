@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass, replace
 
 from harness.providers import Deployment
-from harness.theory.steps import decode_work, kv_limited_batch, prefill_work, step_of
+from harness.theory.steps import kv_limited_batch, step_of
+from harness.theory.work import decode_work, prefill_work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +45,11 @@ def bound_at(deployment: Deployment, shape: Shape, batch: float, *, alternating:
     prefill): decode reads the weights anyway, and math of prefill may hide behind memory of decode, so that no engine
     without speculation can beat this bound. `alternating`: prefill and decode steps take turns, as in a mixed fleet,
     1 / (1/T_decode + (in/out) / T_prefill).
-    Below one sequence on average the engine idles for the rest of the time.
+    Below one sequence on average the engine idles for the rest of the time. With speculation a decode step yields
+    `tokens_per_step` tokens a sequence; what drafting and checking cost is left out, and prefill gains nothing.
     """
-    running = max(batch, 1.0)
-    starts = running / shape.osl_tokens  # requests that begin per decode step
+    running, gain = max(batch, 1.0), deployment.tokens_per_step
+    starts = running * gain / shape.osl_tokens  # requests that begin per decode step
     decode = decode_work(deployment, running, shape.mean_context_tokens)
     prefill = prefill_work(deployment, shape.computed_tokens, shape.isl_tokens)
     alone = step_of(deployment, prefill)
@@ -59,10 +61,10 @@ def bound_at(deployment: Deployment, shape: Shape, batch: float, *, alternating:
         both = step_of(deployment, decode.carrying(prefill, starts))
         seconds, limited_by = both.seconds, both.limited_by
     return Bound(
-        output_tokens_per_s=batch / seconds,
+        output_tokens_per_s=batch * gain / seconds,
         limited_by=limited_by,
         batch=batch,
-        output_tokens_per_s_per_user=1.0 / seconds,
+        output_tokens_per_s_per_user=gain / seconds,
         ttft_s=alone.seconds,
     )
 

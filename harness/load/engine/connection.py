@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Literal
 
 from harness.load.calls import Target
-from harness.load.engine.stamps import ArrivalClock, now_ns
+from harness.load.engine.stamps import READ_BYTES, ArrivalClock, now_ns
 from harness.load.engine.tls import Tls, context_for
 from harness.load.stream.head import HeadReader, ProtocolError
 
@@ -21,8 +21,8 @@ class Connection:
     """A connection to one target, and the exchange that it carries at the moment (None: idle)."""
 
     __slots__ = (
-        "_addresses", "_failure", "_tunnel", "_unsent", "exchange", "fd", "idle_since_ns", "recvmsg", "sock", "state",
-        "target", "tls",
+        "_addresses", "_failure", "_tunnel", "_unsent", "exchange", "fd", "idle_since_ns", "read_bytes", "recvmsg",
+        "sock", "state", "target", "tls",
     )  # fmt: skip
 
     def __init__(self, target: Target) -> None:
@@ -32,6 +32,7 @@ class Connection:
         self.exchange: Exchange | None = None
         self.fd = -1
         self.idle_since_ns = 0
+        self.read_bytes = READ_BYTES  # how much the next read asks for
         self._addresses = deque(target.addresses)
         self._failure = "no address is known"
         self._unsent = memoryview(b"")
@@ -166,7 +167,8 @@ class Connection:
         """Plaintext of what was read; raises ssl.SSLError."""
         assert self.tls is not None
         plain = self.tls.decrypt(data)
-        self._queue(self.tls.to_send())
+        if answer := self.tls.to_send():
+            self._queue(answer)
         return plain
 
     def quiet(self) -> bool:

@@ -1,5 +1,7 @@
 """Exchanges that need a connection -> open ones: connects without blocking, shakes TLS hands in small doses."""
 
+import errno
+import os
 import select
 import ssl
 from collections import deque
@@ -119,7 +121,9 @@ class Dialer:
         except OSError as error:
             self._owner.lose(connection, "connect_error", now_ns(), f"TLS: {error}")
             return
-        if code:
+        if code == errno.ECONNRESET:  # who does not listen refuses: this one took the connection and dropped it
+            self._owner.lose(connection, "reset", now_ns(), f"{connection.failure_place}: {os.strerror(code)}")
+        elif code:
             del self._connections[connection.fd]
             connection.fail(code)
             self._try_address(connection)

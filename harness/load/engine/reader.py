@@ -22,7 +22,7 @@ from harness.load.engine.dialer import Dialer
 from harness.load.engine.exchange import Exchange
 from harness.load.engine.pauses import PauseClock
 from harness.load.engine.pool import Pool
-from harness.load.engine.stamps import ANCILLARY_BYTES, READ_BYTES, ArrivalClock, now_ns
+from harness.load.engine.stamps import ANCILLARY_BYTES, READ_BYTES, SHORT_READ_BYTES, ArrivalClock, now_ns
 from harness.load.stream.verdict import CloseReason
 
 _SECOND = 1_000_000_000
@@ -231,7 +231,7 @@ class Reader:
 
     def _read_one(self, connection: Connection) -> None:
         try:
-            data, ancillary, _, _ = connection.recvmsg(READ_BYTES, ANCILLARY_BYTES)
+            data, ancillary, _, _ = connection.recvmsg(connection.read_bytes, ANCILLARY_BYTES)
         except BlockingIOError:
             return
         except OSError as error:
@@ -252,6 +252,9 @@ class Reader:
                 return
         if exchange.stream.feed(data, arrival_ns, read_ns):
             self._whole(exchange)
+        elif len(data) == SHORT_READ_BYTES == connection.read_bytes:  # a longer event: fetch the rest of it
+            connection.read_bytes = READ_BYTES
+            self._read_one(connection)
 
     def _decrypt(self, connection: Connection, data: bytes, read_ns: int) -> bytes:
         assert connection.tls is not None
@@ -310,6 +313,8 @@ class Reader:
     def _decode_slice(self, exchange: Exchange) -> bool:
         stream, before = exchange.stream, exchange.stream.transcript.deltas
         more = stream.decode(_SLICE_BYTES)
+        if exchange.connection is not None and exchange.connection.tls is None:
+            exchange.connection.read_bytes = SHORT_READ_BYTES if stream.short_reads else READ_BYTES
         self._deltas += stream.transcript.deltas - before
         if not exchange.over:
             if stream.ended:  # broken beyond repair

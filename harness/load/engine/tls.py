@@ -2,7 +2,7 @@
 
 import ssl
 
-_READ_BYTES = 64 * 1024
+_RECORD_BYTES = 16 * 1024
 
 _contexts: dict[str | None, ssl.SSLContext] = {}
 
@@ -47,10 +47,14 @@ class Tls:
         """Plaintext of these bytes, b"" while a TLS record is unfinished. Raises ssl.SSLError."""
         self._incoming.write(ciphertext)
         pieces: list[bytes] = []
+        most = max(len(ciphertext), _RECORD_BYTES // 16)
         try:
-            while piece := self._session.read(_READ_BYTES):
+            while piece := self._session.read(most):
                 pieces.append(piece)
-            self.clean_end = True
+                if len(piece) < most and not self._incoming.pending:
+                    break  # asking once more would raise, and an exception costs more than the decryption
+            else:
+                self.clean_end = True
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
@@ -59,4 +63,4 @@ class Tls:
 
     def to_send(self) -> bytes:
         """What TLS itself wants to say: handshake messages, answers to key updates."""
-        return self._outgoing.read()
+        return self._outgoing.read() if self._outgoing.pending else b""

@@ -28,6 +28,10 @@ class Body(Protocol):
     surplus: bool
     error: str | None  # what broke the framing; payload before it was still returned
 
+    @property
+    def between_chunks(self) -> bool:
+        """The next byte begins a chunk of its own (never so without chunks)."""
+
     def feed(self, data: bytes) -> bytes:
         """Payload in these wire bytes."""
 
@@ -47,9 +51,14 @@ class ChunkedBody:
         self._left = 0  # bytes of the current chunk still to come, its CRLF included; 0 = a size line is next
         self._trailer_bytes = 0
 
+    @property
+    def between_chunks(self) -> bool:
+        """The next byte begins a size line."""
+        return self._left == 0 and not self._begun and not self.ended
+
     def feed(self, data: bytes) -> bytes:
         """Payload in `data`; the common case, whole chunks in one read, does no copying beyond the slices."""
-        if self._left == 0 and not self._begun:  # nearly every read is one whole chunk
+        if self.between_chunks:  # nearly every read is one whole chunk
             end = data.find(b"\r\n")
             if _sizes.get(data[:end]) == len(data) - end - 4 > 0 and data[-2:] == b"\r\n":
                 return data[end + 2 : -2]
@@ -137,6 +146,8 @@ class LengthBody:
 
     __slots__ = ("_left", "ended", "error", "surplus")
 
+    between_chunks = False
+
     def __init__(self, length: int) -> None:
         self._left = length
         self.ended = length == 0
@@ -156,6 +167,8 @@ class EofBody:
     """No framing: the body ends with the connection."""
 
     __slots__ = ("ended", "error", "surplus")
+
+    between_chunks = False
 
     def __init__(self) -> None:
         self.ended = False

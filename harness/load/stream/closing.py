@@ -11,7 +11,7 @@ from harness.errors import Outcome
 from harness.load.calls import Call
 from harness.load.stream.chunk import Facts
 from harness.load.stream.head import ResponseHead, rate_limits
-from harness.load.stream.scrub import scrub, scrub_cut, secrets_in
+from harness.load.stream.scrub import scrub, scrub_cut
 from harness.load.stream.transcript import Transcript
 from harness.load.stream.usage import TokenCounts, Usage, count_tokens
 from harness.records import ClientLag, StreamRecord, encode_offsets
@@ -37,6 +37,7 @@ class Closed:
     call: Call
     head: ResponseHead | None
     timeline: Timeline
+    secrets: tuple[str, ...]
     transcript: Transcript
     outcome: Outcome
     error: str | None
@@ -77,7 +78,7 @@ def make_record(closed: Closed) -> StreamRecord:
 
 def _texts(closed: Closed) -> dict[str, Any]:
     """Everything that a server can put words into, bounded and without the key."""
-    secrets = secrets_in(closed.call.payload)
+    secrets = closed.secrets
     facts = closed.transcript.facts or Facts()
     limits = rate_limits(closed.head.headers) if closed.head is not None else None
 
@@ -120,7 +121,10 @@ def _offsets(closed: Closed) -> str | None:
     if not closed.call.keep_deltas or begun is None:
         return None
     arrivals: array[int] = closed.transcript.arrivals
-    return encode_offsets([max(0, (arrival - begun) // 1000) for arrival in arrivals])
+    offsets = [(arrival - begun) // 1000 for arrival in arrivals]
+    if offsets and min(offsets) < 0:
+        offsets = [max(0, offset) for offset in offsets]
+    return encode_offsets(offsets)
 
 
 def _header_times(head: ResponseHead | None) -> Mapping[str, float]:

@@ -24,6 +24,17 @@ class Lag:
         if len(self._block) == _BLOCK:
             self._fold()
 
+    def add_all(self, lags_ns: list[int]) -> None:
+        """Several reads in a row."""
+        self._block.extend(lags_ns)
+        if len(self._block) >= _BLOCK:
+            self._fold()
+
+    @property
+    def reads(self) -> int:
+        """How many there were."""
+        return self._n + len(self._block)
+
     def summary(self) -> ClientLag | None:
         """None where nothing was read."""
         self._fold()

@@ -27,13 +27,7 @@ class EventSplitter:
 
     def feed(self, payload: bytes) -> list[bytes]:
         """Data of the events which these bytes complete."""
-        if (
-            not self._named_error
-            and self._kept == 0
-            and self._started
-            and not self._after_cr
-            and payload.startswith(b"data: ")
-        ):
+        if self.between_events and payload.startswith(b"data: "):
             # One whole event in one read, as nearly every read is.
             end = payload.find(b"\n")
             if end == len(payload) - 2 and payload.endswith(b"\n\n") and b"\r" not in payload:
@@ -46,6 +40,11 @@ class EventSplitter:
         except ProtocolError as error:
             self.error = str(error)
         return events
+
+    @property
+    def between_events(self) -> bool:
+        """Nothing is begun: the next byte begins a line of a new event."""
+        return self._kept == 0 and self._started and not self._after_cr and not self._named_error
 
     def finish(self) -> list[bytes]:
         """The body has ended: an event that lacks only its blank line is still an event."""

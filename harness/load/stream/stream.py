@@ -16,6 +16,7 @@ from harness.load.stream.head import HeadReader, ProtocolError, ResponseHead
 from harness.load.stream.lag import Lag
 from harness.load.stream.scrub import scrub, secrets_in
 from harness.load.stream.sse import EventSplitter
+from harness.load.stream.stencil import Stencil, cut_stencil
 from harness.load.stream.transcript import Transcript
 from harness.load.stream.verdict import CloseReason, Ending, decide
 from harness.records import StreamRecord
@@ -25,6 +26,10 @@ MAX_ANSWER_BYTES = 4 * 1024 * 1024
 _MAX_ERROR_BYTES = 16 * 1024  # kept until the secrets are out; then cut
 _SLICE = 64 * 1024
 _EVERYTHING = 1 << 62
+
+#: A server whose events never look alike gets this many tries, one that changes now and then as many as it earns.
+_STENCIL_TRIES = 8
+_SHORT_BYTES = 400
 
 _LAST_CHUNK = b"0\r\n\r\n"
 
@@ -36,16 +41,16 @@ class Stream:
 
     __slots__ = (
         "_body", "_call", "_chunked", "_error", "_first_bytes", "_head", "_head_reader", "_inflater", "_kept", "_lag",
-        "_left", "_mode", "_plain", "_raw", "_simple", "_splitter", "_unreadable", "ended", "ended_ns", "headers_ns",
-        "pending_bytes", "reads", "timeline", "transcript",
+        "_left", "_mode", "_plain", "_raw", "_secrets", "_simple", "_splitter", "_stencil", "_tries", "_unreadable",
+        "ended", "ended_ns", "headers_ns", "pending_bytes", "short_reads", "timeline", "transcript",
     )  # fmt: skip
 
     def __init__(self, call: Call) -> None:
         self._call = call
         self.timeline = Timeline()
         self.transcript = Transcript(call.keep_text)
-        self.reads = 0
         self.pending_bytes = 0  # received and not yet decoded
+        self.short_reads = False  # the last reads were small ones, one like the other
         self.ended = False  # the body is whole, or broken beyond repair: nothing more will be read
         self.ended_ns: int | None = None
         self.headers_ns: int | None = None
@@ -64,24 +69,29 @@ class Stream:
         self._first_bytes = b""
         self._error: str | None = None  # of HTTP, SSE or JSON
         self._simple = False  # `_decode_events` will do
+        self._stencil: Stencil | None = None
+        self._tries = _STENCIL_TRIES  # to cut one, left
+        self._secrets: tuple[str, ...] | None = None
         self._unreadable = False  # nothing behind this place can be understood
 
     # -- the hot path
 
     def feed(self, data: bytes, arrival_ns: int, read_ns: int) -> bool:
         """Bytes of one read. True when the body has ended; then nothing more may be fed."""
-        self.reads += 1
-        self.pending_bytes += len(data)
+        size = len(data)
+        self.pending_bytes = pending = self.pending_bytes + size
         self._raw.append((arrival_ns, read_ns, data))
         if self._chunked:
             # The last five bytes of a chunked body are almost always these; `_unframe` decides whether it is the
             # end or text that looks like it. A read shorter than that may hold a piece of them.
-            if data[-5:] == _LAST_CHUNK or len(data) < 5:
+            if data[-5:] == _LAST_CHUNK or size < 5:
                 self._unframe()
+            elif pending <= MAX_PENDING_BYTES:
+                return self.ended
         elif self._body is None:
             self._begin()
         else:
-            self._left -= len(data)
+            self._left -= size
             if self._left <= 0:
                 self._unframe()
         if self.pending_bytes > MAX_PENDING_BYTES:
@@ -103,24 +113,54 @@ class Stream:
         return bool(self._plain or self._raw)
 
     def _decode_events(self, budget_bytes: int) -> int:
-        """The common case in one tight loop: an event stream, not compressed, its first bytes seen. Rest of budget."""
-        raw, body, splitter, transcript = self._raw, self._body, self._splitter, self.transcript
-        assert body is not None
-        add_lag, unframe, split, take = self._lag.add, body.feed, splitter.feed, transcript.take
+        """The common case in tight loops: an event stream, not compressed, its first bytes seen. Rest of budget."""
+        raw, transcript = self._raw, self.transcript
         while raw and budget_bytes > 0 and self._simple:
+            if self._stencil is not None:
+                budget_bytes -= self._take_alike(self._stencil, budget_bytes)
+                if not raw or budget_bytes <= 0:
+                    break
             arrival_ns, read_ns, data = raw.popleft()
             budget_bytes -= len(data)
             self.pending_bytes -= len(data)
-            add_lag(read_ns - arrival_ns)
+            self._lag.add(read_ns - arrival_ns)
             transcript.read_spoke = False
-            try:
-                for event in split(unframe(data)):
-                    take(event, arrival_ns)
-            except ProtocolError as error:
-                self._break(str(error), arrival_ns)
-            if body.ended or body.error or splitter.error or splitter.errors:
-                self._trouble_or_end(body, arrival_ns)
+            self._take_read(data, arrival_ns)
         return budget_bytes
+
+    def _take_read(self, data: bytes, arrival_ns: int) -> None:
+        """One read on the long way: chunks, events, JSON."""
+        body, splitter = self._body, self._splitter
+        assert body is not None
+        whole_before = body.between_chunks and splitter.between_events
+        events: list[bytes] = []
+        try:
+            events = splitter.feed(body.feed(data))
+            for event in events:
+                self.transcript.take(event, arrival_ns)
+        except ProtocolError as error:
+            self._break(str(error), arrival_ns)
+        if body.ended or body.error or splitter.error or splitter.errors:
+            self._trouble_or_end(body, arrival_ns)
+        elif whole_before and self._tries > 0 and self._simple and len(events) == 1 and self.transcript.read_spoke:
+            self._tries -= 1
+            self._stencil = cut_stencil(data, events[0]) or self._stencil
+
+    def _take_alike(self, stencil: Stencil, budget_bytes: int) -> int:
+        """All reads at the front that fit the stencil; the bytes they had."""
+        assert self._body is not None
+        if not (self._body.between_chunks and self._splitter.between_events):
+            return 0
+        run = stencil.take(self._raw, budget_bytes)
+        if run is None:
+            return 0
+        self.pending_bytes -= run.wire_bytes
+        self._lag.add_all(run.lags_ns)
+        self.transcript.take_run(stencil.field, run.text, run.arrivals_ns)
+        count = len(run.arrivals_ns)
+        self._tries = min(_STENCIL_TRIES, self._tries + count // 4)
+        self.short_reads = run.wire_bytes <= count * _SHORT_BYTES
+        return run.wire_bytes
 
     def _trouble_or_end(self, body: Body, arrival_ns: int) -> None:
         """Something that happens once in a stream has happened."""
@@ -167,7 +207,12 @@ class Stream:
 
     def _clean(self, text: str) -> str:
         """An endpoint may echo its request into the answer."""
-        return scrub(text, secrets_in(self._call.payload))
+        return scrub(text, self._secret_words())
+
+    def _secret_words(self) -> tuple[str, ...]:
+        if self._secrets is None:
+            self._secrets = secrets_in(self._call.payload)
+        return self._secrets
 
     # -- head and framing
 
@@ -206,6 +251,8 @@ class Stream:
         return "answer" if json_or_page else "events"
 
     def _unframe(self) -> None:
+        if self._simple and self._stencil is not None and not self._plain:
+            self._take_alike(self._stencil, _EVERYTHING)
         while self._raw and self._unframe_next():
             pass
 
@@ -280,6 +327,7 @@ class Stream:
         outcome = decide(self._ending(reason, whole))
         closed = Closed(
             call=self._call,
+            secrets=self._secret_words(),
             head=self._head,
             timeline=self.timeline,
             transcript=self.transcript,
@@ -287,7 +335,7 @@ class Stream:
             error=self._words(outcome, error),
             headers_ns=self.headers_ns,
             ended_ns=ended_ns if self.ended_ns is None else self.ended_ns,
-            reads=self.reads,
+            reads=self._lag.reads,
             lag=self._lag.summary(),
             content_encoding=self._inflater.coding if self._inflater else None,
         )

@@ -17,6 +17,7 @@ TAGS = (
 #: Closing tags that are believed without an opening one. "[/THINK]" is not: brackets are common in answers.
 _CLOSINGS = ("</think>", "</thinking>", "<|channel|>final<|message|>", "◁/think▷", "</seed:think>")
 _FIRST = frozenset(closing[0] for _, closing in TAGS)
+_REASONING_LETTER, _ANSWER_LETTER = b"ra"
 _LONGEST_OPENING = max(len(opening) for opening, _ in TAGS)
 
 
@@ -43,6 +44,15 @@ class Thought:
     def apart(self) -> None:
         """Reasoning has come in a field of its own: content is answer, whatever it looks like."""
         self._state = self._ANSWER
+
+    def passes(self, text: str) -> int:
+        """The phase letter of `text` where nothing in it can change the phase, however it is cut; else 0."""
+        if self._state == self._ANSWER:
+            return _ANSWER_LETTER
+        if self._state == self._START or self._tail or any(first in text for first in _FIRST):
+            return 0
+        self.takes_back = False
+        return _ANSWER_LETTER if self._state == self._PLAIN else _REASONING_LETTER
 
     def feed(self, text: str) -> int:
         """How many characters at the start of `text` are reasoning (tags included); the rest is answer."""

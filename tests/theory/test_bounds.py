@@ -132,7 +132,16 @@ def test_kv_limits_the_batch(run, context, expected):
 
 
 @pytest.mark.parametrize(
-    ("on", "ridge"), [(cards.H100, 295), (cards.H200, 206), (cards.B200, 281), (cards.MI300X, 247), (cards.A100, 153)]
+    ("on", "ridge"),
+    [
+        (cards.H100, 295),
+        (cards.H200, 206),
+        (cards.B200, 281),
+        (cards.MI300X, 247),
+        (cards.A100, 153),
+        (cards.L40S, 419),
+        (cards.RTX4090, 164),
+    ],  # fmt: skip
 )
 def test_above_the_ridge_batch_a_dense_model_is_limited_by_math(on, ridge):
     run = deployment(cards.LLAMA_8B, on, 1, "bf16")
