@@ -8,6 +8,8 @@ from harness.measure.results import SampledInterval
 from harness.price.economics import price, write_economics
 from harness.providers import Endpoint
 from harness.report import quantities as q
+from harness.report.contents import read_run_contents
+from harness.report.documents import run_page
 from harness.report.terminal import closing_table
 from tests.cards import H100, LLAMA_70B, deployment, price_card
 from tests.price.records import record
@@ -60,3 +62,10 @@ def test_the_providers_own_figure_stands_behind_our_bill(tmp_path):
     write_economics(folder, price(folder))
     text = "\n".join(line.plain for line in closing_table(folder).lines)
     assert "test bill $0.033 (provider says $0.040, +22% against ours)" in text
+
+
+def test_the_page_shows_the_same_interval(tmp_path):
+    entry = Endpoint(name="e", base_url="http://127.0.0.1:1/v1", model="m", deployment=OWN)
+    folder = write_folder(tmp_path, entry, [record(1)], result(intervals={"useful_per_s": USEFUL}))
+    write_economics(folder, price(folder))
+    assert "[30.86, 39.68]" in run_page(read_run_contents(folder))
