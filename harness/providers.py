@@ -157,6 +157,19 @@ class Tco:
     colocation_usd_per_kw_month: float = 0.0
     operations_share_per_year: float = 0.0
     availability: float = 1.0
+    #: network, transceivers and cabling on top of capex, as a share of it
+    network_share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Power:
+    """What the whole deployment draws at work, W, and where that was read: boards, nodes, the wall, the facility."""
+
+    watts: float
+    boundary: Literal["board", "node", "wall", "facility"]
+    idle_watts: float | None = None
+    usd_per_kwh: float | None = None
+    kind: Literal["declared", "measured"] = "declared"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +249,14 @@ class Deployment:
     memory_share: float = 0.9
     #: share of a day in which the deployment serves paid traffic, declared; None = not declared
     utilisation: float | None = None
+    #: declared or measured power; None: the catalog's, labelled assumed
+    power: Power | None = None
+    #: accelerators that only prefill (disaggregated serving): the joint cost is then split by node time
+    prefill_count: int | None = None
+    #: otherwise by this rule
+    split: Literal["marginal", "price"] = "marginal"
+    #: what an hour of this accelerator rents for in the catalog: what an owner forgoes
+    rent: GpuHour | None = None
     #: how the model is spread; None: the cheapest way, with weights and KV held once
     layout: Layout | None = None
     #: tokens that one decode step yields for each sequence (speculation, MTP); of a range the upper end: a ceiling

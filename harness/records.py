@@ -71,6 +71,7 @@ class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
     # what was counted
     input_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None  # inside input_tokens, like the cached ones
     reasoning_tokens: int | None = None
     answer_tokens: int | None = None
     output_tokens: int | None = None

@@ -26,7 +26,7 @@ from harness.config.endpoints import EMBEDDED_URL, Providers
 from harness.config.scenarios import SLO_METRICS
 from harness.errors import InputError
 from harness.measure.metrics import METRICS
-from harness.providers import Endpoint
+from harness.providers import Endpoint, Power
 from harness.simulator.presets import PRESETS
 
 REPOSITORY = Path(__file__).parents[1]
@@ -265,6 +265,12 @@ def test_the_default_file_is_the_nearest_one(tmp_path: Path, monkeypatch: pytest
         (LOCAL + GPU % ", tco: {capex_usd: 1, lifetime_years: 3, residual_usd: 2}", "at most capex_usd, 1"),
         (LOCAL + GPU % ", tco: {capex_usd: 1, lifetime_years: 3, pue: 0.9}", "at least 1"),
         (LOCAL + GPU % ", utilisation: 40", "at most 1"),
+        (LOCAL + GPU % ", power: {watts: 0, boundary: wall}", "more than 0"),
+        (LOCAL + GPU % ", power: {watts: 700}", "boundary"),
+        (LOCAL + GPU % ", power: {watts: 700, boundary: roof}", "found 'roof'; expected a known word"),
+        (LOCAL + GPU % ", power: {watts: 700, boundary: wall, idle_watts: 900}", "at most watts, 700"),
+        (LOCAL + GPU % ", prefill_count: 9", "less than count"),
+        (LOCAL + GPU % ", split: price", "price_card or sell_at in this entry"),
         (LOCAL + "request: {cap: max_tokens}", "did you mean cap_field?"),
         (LOCAL + "request: {include_usage: yes}", "true or false"),
         (LOCAL + "request: {extra_body: {model: x}}", "a field that trueyield writes itself"),
@@ -545,3 +551,13 @@ def test_nothing_here_needs_a_key_in_the_environment(monkeypatch: pytest.MonkeyP
     for variable in [name for name in os.environ if name.endswith("_API_KEY")]:
         monkeypatch.delenv(variable)
     assert load_providers(SHIPPED).endpoints
+
+
+def test_an_owned_machine_knows_its_power_and_the_rent_it_forgoes(tmp_path: Path) -> None:
+    tco = ", tco: {capex_usd: 40000, lifetime_years: 4, network_share: 0.1}, prefill_count: 1"
+    power = ", power: {watts: 9000, boundary: node, idle_watts: 2000, usd_per_kwh: 0.1, kind: measured}"
+    fields = LOCAL + GPU.replace("count: 1", "count: 8") % (tco + power)
+    deployment = load_providers(write(tmp_path, entry(fields))).endpoints["e"].deployment
+    assert deployment is not None and deployment.rent is not None and deployment.tco is not None
+    assert (deployment.rent.name, deployment.tco.network_share, deployment.prefill_count) == ("h100-sxm-rent", 0.1, 1)
+    assert deployment.power == Power(watts=9000, boundary="node", idle_watts=2000, usd_per_kwh=0.1, kind="measured")

@@ -10,12 +10,13 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from harness.cli.price_import import HINT, PriceCommand
 from harness.cli.repricing import Wish, reprice, terms_options
 from harness.price.economics import economics_json, price, write_economics
 from harness.price.results import BuyerWaterfall, Day, Economics
 
 
-@click.command("price")
+@click.command("price", cls=PriceCommand, epilog=HINT)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @terms_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout instead of the table.")

@@ -64,6 +64,7 @@ def check_entry(
         _check_hardware(entry, deployment)
         _check_hour(entry, deployment)
         _check_demand(entry, deployment)
+        _check_power(entry, deployment)
     for inside in _secrets(found, ()):
         entry.tell(inside, HIDDEN, ADVICE)
 
@@ -249,3 +250,15 @@ def _check_demand(entry: _Entry, deployment: Mapping[str, Any]) -> None:
         except InputError as error:
             for mistake in error.mistakes:
                 entry.tell(("deployment", "demand"), mistake.found, mistake.expected)
+
+
+def _check_power(entry: _Entry, deployment: Mapping[str, Any]) -> None:
+    power, count, prefill = (deployment.get(name) for name in ("power", "count", "prefill_count"))
+    if isinstance(power, dict):
+        watts, idle = power.get("watts"), power.get("idle_watts")
+        if isinstance(watts, int | float) and isinstance(idle, int | float) and idle > watts:
+            entry.tell(("deployment", "power", "idle_watts"), shown(idle), f"at most watts, {watts:g}")
+    if isinstance(prefill, int) and isinstance(count, int) and prefill >= count:
+        entry.tell(("deployment", "prefill_count"), shown(prefill), f"less than count, {count}: some must decode")
+    if deployment.get("split") == "price" and not (entry.found.get("price_card") or entry.found.get("sell_at")):
+        entry.tell(("deployment", "split"), "price, without a card", "price_card or sell_at in this entry, or marginal")

@@ -8,7 +8,7 @@ from pydantic import Field
 from harness.config.catalog_rows import AsOf, Count, Positive, Price, Share, Text
 from harness.config.layout_rows import LayoutKeys
 from harness.config.rows import Row
-from harness.providers import DayTerms, Dialect, Precision, PriceCard, RequestOptions, Tco
+from harness.providers import DayTerms, Dialect, Power, Precision, PriceCard, RequestOptions, Tco
 
 
 class TcoRow(Row):
@@ -24,6 +24,7 @@ class TcoRow(Row):
     colocation_usd_per_kw_month: Price = 0.0
     operations_share_per_year: Price = 0.0
     availability: Share = 1.0
+    network_share: Price = 0.0
 
     def value(self) -> Tco:
         """The same, as a value."""
@@ -48,6 +49,20 @@ class DayRow(Row):
         return DayTerms(mix=mix, **self.model_dump(exclude={"mix"}))
 
 
+class PowerRow(Row):
+    """Power of the whole deployment."""
+
+    watts: Positive = Field(description="what the whole deployment draws at work, in watts")
+    boundary: Literal["board", "node", "wall", "facility"] = Field(description="where that was read")
+    idle_watts: Price | None = None
+    usd_per_kwh: Price | None = None
+    kind: Literal["declared", "measured"] = "declared"
+
+    def value(self) -> Power:
+        """The same, as a value."""
+        return Power(**self.model_dump())
+
+
 class DeploymentRow(LayoutKeys):
     """What an endpoint runs on."""
 
@@ -66,6 +81,9 @@ class DeploymentRow(LayoutKeys):
     utilisation: Share | None = None
     demand: Text | None = Field(default=None, description="a demand curve, e.g. office-hours, or a file of hours")
     day: DayRow | None = None
+    power: PowerRow | None = None
+    prefill_count: Count | None = None
+    split: Literal["marginal", "price"] = "marginal"
 
 
 class RequestRow(Row):

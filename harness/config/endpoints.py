@@ -14,10 +14,11 @@ from harness.config.keys import ADVICE
 from harness.config.rows import check_row, in_file_order, mistake_at, near_miss, shown
 from harness.config.urls import BadUrl, read_url
 from harness.errors import InputError, Mistake
-from harness.providers import Catalog, Deployment, Endpoint, PriceCard
+from harness.providers import Catalog, Deployment, Endpoint, GpuHour, PriceCard
 
 #: Where an embedded simulator will listen; the port is chosen when it starts.
 EMBEDDED_URL = "http://127.0.0.1:0/v1"
+_PLAIN = {"count", "precision", "kv_precision", "max_batch", "memory_share", "utilisation", "prefill_count", "split"}
 _CARD_FIELDS = ("price_card", "sell_at")
 
 
@@ -142,12 +143,22 @@ def _deployment(row: DeploymentRow, catalog: Catalog, document: Document) -> Dep
         tco=row.tco.value() if row.tco else None,
         price_basis=row.price_basis or (hour.basis if hour else fallback),
         price_as_of=row.price_as_of or (hour.as_of if hour else None),
+        power=row.power.value() if row.power else None,
+        rent=_rent_of(row.accelerator, catalog) if row.tco else None,
         layout=row.layout(),
         **row.steps(),
         demand=curve_named(row.demand, Path(document.name).parent) if row.demand else None,
         day=row.day.value(catalog.prices) if row.day else None,
-        **row.model_dump(include={"count", "precision", "kv_precision", "max_batch", "memory_share", "utilisation"}),
+        **row.model_dump(include=_PLAIN),
     )
+
+
+def _rent_of(accelerator: str, catalog: Catalog) -> GpuHour | None:
+    """What the catalog says an hour of it rents for on demand; a doubtful row is no answer."""
+    for hour in catalog.gpu_hours.values():
+        if hour.accelerator == accelerator and hour.basis.startswith("on-demand rent") and hour.status == "verified":
+            return hour
+    return None
 
 
 def resolve_endpoint(name_or_url: str, model: str | None, providers: Providers) -> Endpoint:

@@ -30,6 +30,19 @@ class Distribution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SampledInterval:
+    """A 95 % interval of sampling error, printed [low, high]. `high` is None where only a lower bound is known.
+
+    `n`: how many independent values it rests on (blocks, runs, requests). Never a range of declared inputs.
+    """
+
+    low: float
+    high: float | None
+    method: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     state: LoadState
     evidence: tuple[str, ...] = ()
@@ -139,5 +152,7 @@ class RunResult:
     clock: str | None = None  # kernel | user | mixed
     #: long answers are under-represented (`reasons` says why): OSL, think time, accuracy, $ per answer lean low
     length_biased: bool = False
+    #: sampling error by dotted key (and `useful_per_s`); None: `reasons["intervals.<key>"]` says why
+    intervals: dict[str, SampledInterval | None] = field(default_factory=dict)
     slos: dict[str, float] = field(default_factory=dict)  # metric name -> upper limit; judged goodput and useful
     schema: int = RUN_SCHEMA

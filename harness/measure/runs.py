@@ -7,12 +7,13 @@ import msgspec
 import numpy as np
 
 from harness.errors import InputError, Mistake
+from harness.measure.blocks import rate_intervals
 from harness.measure.deltas import GAP_PHASES, Flags
 from harness.measure.figures import Study, mix_of, part_of, tokens_of
 from harness.measure.folder import collector_paused, read_folder
 from harness.measure.load_state import load_of
 from harness.measure.quality import Grade, grade, grades_of
-from harness.measure.results import EndpointResult, Load, Mix, RunResult
+from harness.measure.results import EndpointResult, Load, Mix, RunResult, SampledInterval, Useful
 from harness.measure.sheet import output_tokens_inside, sheet_of
 from harness.measure.use import Use, slos_of, use_of, useful_of
 from harness.measure.validity import invalid_reasons
@@ -87,6 +88,7 @@ def _result(study: Study, notes: list[str]) -> RunResult:
     wanted = {record.request_id for record in records if record.stage == "measure"}
     grades = grades_of(study.folder.path, wanted)
     useful = useful_of(records, grades, study.slos)
+    intervals, no_interval = _intervals(study, whole, grades, useful)
     invalid = invalid_reasons(study.folder)
     biased = _length_bias(study, whole)
     clocks = {record.clock for record in records if record.clock}
@@ -107,13 +109,28 @@ def _result(study: Study, notes: list[str]) -> RunResult:
         useful=useful,
         mix=mix,
         endpoints={name: whole if len(names) == 1 else part_of(study, _of(study, name)) for name in names},
-        reasons=_reasons(study, whole, mix, biased),
+        reasons=_reasons(study, whole, mix, biased) | no_interval,
         notes=tuple([*notes, *_notes(study, grades, biased)]),
         response_models=tuple(sorted({record.response_model for record in records if record.response_model})),
         clock=None if not clocks else clocks.pop() if len(clocks) == 1 else "mixed",
         length_biased=biased is not None,
+        intervals=intervals,
         slos=study.slos,
     )
+
+
+def _intervals(
+    study: Study, whole: EndpointResult, grades: Mapping[str, Grade], useful: Useful
+) -> tuple[dict[str, SampledInterval | None], dict[str, str]]:
+    """Sampling error of the rates (batch means) and of the useful share (Wilson)."""
+    uses = (use_of(record, grades.get(record.request_id), study.slos) for record in study.folder.records)
+    is_useful = np.fromiter((use == "useful" for use in uses), np.bool_, len(study.folder.records))
+    intervals, reasons = rate_intervals(study, whole.metrics["e2e_s"].p50, is_useful)
+    intervals["useful.share"] = None
+    if useful.share_low is None or useful.share_high is None:
+        return intervals, reasons | {"intervals.useful.share": "no answer in the measure window"}
+    share = SampledInterval(low=useful.share_low, high=useful.share_high, method="Wilson", n=useful.total)
+    return intervals | {"useful.share": share}, reasons
 
 
 def _of(study: Study, endpoint: str) -> Flags:

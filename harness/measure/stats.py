@@ -28,6 +28,22 @@ class Interval:
     high: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairs:
+    """Moments of pairs (cost, success 0 or 1), one a request; variances with n - 1, except that of a share."""
+
+    n: int
+    mean_cost: float
+    sd_cost: float
+    share: float
+    covariance: float
+
+    @property
+    def ratio(self) -> float | None:
+        """Cost of one success; None where there was none."""
+        return self.mean_cost / self.share if self.share > 0 else None
+
+
 def distribution(values: Floats, failed: int = 0, censored: int = 0) -> Distribution:
     """Spread of `values`; `failed` and `censored` say how many requests could not give one."""
     if not len(values):
@@ -94,3 +110,50 @@ def wilson(successes: int, n: int, z: float = Z_95) -> Interval | None:
     low = 0.0 if successes == 0 else max(0.0, (centre - half) / scale)  # the ends are exact, rounding is not
     high = 1.0 if successes == n else min(1.0, (centre + half) / scale)
     return Interval(low, high)
+
+
+def pairs_of(costs: Floats, successes: NDArray[np.bool_]) -> Pairs | None:
+    """Moments of one cost and one success a request; None below two requests."""
+    n = len(costs)
+    if n < 2:
+        return None
+    covariance = np.cov(costs, successes.astype(np.float64), ddof=1)
+    return Pairs(
+        n=n,
+        mean_cost=float(costs.mean()),
+        sd_cost=float(costs.std(ddof=1)),
+        share=float(successes.mean()),
+        covariance=float(covariance[0, 1]),
+    )
+
+
+def fieller(pairs: Pairs, z: float = Z_95) -> Interval | None:
+    """Fieller's interval of mean cost / share, the cost per success (1954). None where the share is not told from 0.
+
+    Roots of (p^2 - z^2 v_p) R^2 - 2 (c p - z^2 cov) R + (c^2 - z^2 v_c) = 0 with variances of the means. Requests are
+    taken as independent, which holds for what they cost and whether they were right, and never for a rate.
+    c = 0.012, s = 0.009, p = 0.62, cov = -0.0004, n = 200 -> [0.016539, 0.022672].
+    """
+    cost, share, n = pairs.mean_cost, pairs.share, pairs.n
+    leading = share**2 - z * z * share * (1 - share) / n
+    if leading <= 0:
+        return None
+    middle = cost * share - z * z * pairs.covariance / n
+    last = cost**2 - z * z * pairs.sd_cost**2 / n
+    root = math.sqrt(max(0.0, middle**2 - leading * last))
+    return Interval(max(0.0, (middle - root) / leading), (middle + root) / leading)
+
+
+def delta(pairs: Pairs, z: float = Z_95) -> Interval | None:
+    """The symmetric interval of the same ratio by the delta method; Fieller's is preferred. None without a success."""
+    cost, share, n = pairs.mean_cost, pairs.share, pairs.n
+    if share <= 0:
+        return None
+    variance = pairs.sd_cost**2 / share**2 + cost**2 * (1 - share) / share**3 - 2 * cost * pairs.covariance / share**3
+    half = z * math.sqrt(max(0.0, variance) / n)
+    return Interval(cost / share - half, cost / share + half)
+
+
+def least_cost_per_success(total_cost: float, n: int) -> float | None:
+    """With no success in n, the least that one can cost at 95 % confidence: n c / 3 (rule of three: p <= 3 / n)."""
+    return total_cost / 3 if n > 0 else None

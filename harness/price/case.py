@@ -134,6 +134,7 @@ def _entries(
             use=use_of(record, grades.get(record.request_id), slos),
             wall=anchors.get(record.worker, borrowed),
             why_not=why_not(record, grades.get(record.request_id), slos),
+            right=found.right if (found := grades.get(record.request_id)) else None,
         )
         for record in records
     )

@@ -89,10 +89,13 @@ def usage_of(record: StreamRecord) -> Usage | None:
         return None
     if record.input_tokens is None or record.output_tokens is None:
         return None
+    # a class cannot be larger than the whole that it lies in, whatever the server says
+    cached = min(record.cached_tokens or 0, record.input_tokens)
     return Usage(
         input_tokens=record.input_tokens,
         output_tokens=record.output_tokens,
-        cached_tokens=record.cached_tokens or 0,
+        cached_tokens=cached,
+        cache_write_tokens=min(record.cache_write_tokens or 0, record.input_tokens - cached),
     )
 
 

@@ -23,6 +23,7 @@ from harness.price.bridge import (
 from harness.price.buyer_bridge import buyer_bridge
 from harness.price.case import Case, read_case
 from harness.price.day import use_of_day
+from harness.price.intervals import declared_ranges, money_intervals
 from harness.price.ledger import Ledger
 from harness.price.ratio import cost_per_token, revenue_and_cost
 from harness.price.results import Comparison, Day, Economics, Owner
@@ -71,6 +72,8 @@ def economics_of(case: Case) -> Economics:
         waterfall=seller_bridge(case, found, ledger, reasons),
         buyer_waterfall=buyer_bridge(case, reasons),
         notes=tuple(_notes(case, fraction)),
+        intervals=money_intervals(case, reasons),
+        ranges=declared_ranges(case, owned, earned),
     )
     return replace(result, reasons=_still_missing(result, reasons))
 
@@ -202,6 +205,8 @@ def _still_missing(result: Economics, reasons: dict[str, str]) -> dict[str, str]
 
 def _missing(value: object, path: str) -> list[str]:
     """Dotted keys of everything that is None or an empty ledger."""
+    if path == "intervals" and isinstance(value, dict):
+        return [f"{path}.{key}" for key, interval in value.items() if interval is None]
     if value is None or value == () or value == {}:
         return [path]
     if isinstance(value, tuple):
@@ -212,7 +217,7 @@ def _missing(value: object, path: str) -> list[str]:
     return [
         key
         for field in fields(value)
-        if field.name not in ("reasons", "notes")
+        if field.name not in ("reasons", "notes", "ranges")
         for key in _missing(getattr(value, field.name), f"{path}.{field.name}".lstrip("."))
     ]
 

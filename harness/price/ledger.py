@@ -24,6 +24,7 @@ class Entry:
     use: str
     wall: Wall
     why_not: str | None = None  # why a finished request is no useful answer
+    right: bool | None = None  # what its checker said; None: no checker, or no text was kept
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,6 +49,7 @@ class Unit:
 
     plain: TokenClass = field(default_factory=TokenClass)
     cached: TokenClass = field(default_factory=TokenClass)
+    written: TokenClass = field(default_factory=TokenClass)
     output: TokenClass = field(default_factory=TokenClass)
     usd_known: float = 0.0
     usd_unknown_max: float = 0.0
@@ -57,6 +59,10 @@ class Unit:
     priced: int = 0
     labels: Counter[str] = field(default_factory=Counter)
     last_rates: Rates | None = None
+    #: bill, usefulness and grade of each request, in order: sampling error is computed from them
+    bills_usd: list[float] = field(default_factory=list)
+    useful: list[bool] = field(default_factory=list)
+    right: list[bool | None] = field(default_factory=list)
 
     @property
     def usd_max(self) -> float:
@@ -73,6 +79,9 @@ class Unit:
             usd_per_mtok_input=self.plain.mean_usd_per_mtok(last.usd_per_mtok_input),
             usd_per_mtok_input_cached=self.cached.mean_usd_per_mtok(cached),
             usd_per_mtok_output=self.output.mean_usd_per_mtok(last.usd_per_mtok_output),
+            usd_per_mtok_cache_write=self.written.usd / self.written.tokens * MILLION
+            if self.written.tokens
+            else last.usd_per_mtok_cache_write,
         )
 
 
@@ -86,6 +95,9 @@ class Ledger:
     usd_unknown_max: float = 0.0
     unpriced: int = 0  # requests at times for which the card has no rates
     uncounted: int = 0  # requests billed by estimate
+    reported: int = 0  # requests for which the provider named its own price
+    usd_reported: float = 0.0
+    usd_of_reported: float = 0.0  # our bill of those same requests
     unit: Unit = field(default_factory=Unit)
 
 
@@ -103,14 +115,21 @@ def keep_ledger(card: PriceCard, entries: Iterable[Entry], guess: Guess) -> Ledg
         else:
             ledger.usd_unknown_max += bill.usd
             ledger.uncounted += 1
+        if entry.record.usd_reported is not None:
+            ledger.reported += 1
+            ledger.usd_reported += entry.record.usd_reported
+            ledger.usd_of_reported += bill.usd
         if entry.use in UNIT_USES:
-            _add_to_unit(ledger.unit, entry.record, bill, guess)
+            _add_to_unit(ledger.unit, entry, bill, guess)
     return ledger
 
 
-def _add_to_unit(unit: Unit, record: StreamRecord, bill: Charge, guess: Guess) -> None:
+def _add_to_unit(unit: Unit, entry: Entry, bill: Charge, guess: Guess) -> None:
     rates = bill.moment.rates
-    delivered = delivered_usage(record, guess)
+    delivered = delivered_usage(entry.record, guess)
+    unit.bills_usd.append(bill.usd)
+    unit.useful.append(entry.use == "useful")
+    unit.right.append(entry.right)
     unit.delivered_output_tokens += delivered.output_tokens
     unit.delivered_usd += usage_usd(rates, delivered)
     unit.priced += 1
@@ -122,7 +141,9 @@ def _add_to_unit(unit: Unit, record: StreamRecord, bill: Charge, guess: Guess) -
         return
     unit.usd_known += bill.usd
     usage, cached = bill.usage, rates.usd_per_mtok_input_cached
-    unit.plain.add(usage.input_tokens - usage.cached_tokens, rates.usd_per_mtok_input)
+    write = rates.usd_per_mtok_input if rates.usd_per_mtok_cache_write is None else rates.usd_per_mtok_cache_write
+    unit.plain.add(usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens, rates.usd_per_mtok_input)
+    unit.written.add(usage.cache_write_tokens, write)
     unit.cached.add(usage.cached_tokens, rates.usd_per_mtok_input if cached is None else cached)
     unit.output.add(usage.output_tokens, rates.usd_per_mtok_output)
 

@@ -7,6 +7,8 @@ Missing is None, and `reasons` says why, by dotted key.
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.measure.results import SampledInterval
+
 ECONOMICS_SCHEMA = 1
 
 
@@ -18,6 +20,9 @@ class TestBill:
     usd_unknown_max: float | None
     spend: dict[str, float]
     usd_reported: float | None = None  # the provider's own figures, summed, where it sent any
+    reported_requests: int | None = None  # how many requests it named a price for
+    usd_of_reported: float | None = None  # our own bill of those same requests
+    usd_reported_less_ours: float | None = None  # above 0: the provider charges more than its card
     basis: Literal["price_card", "gpu_time"] | None = None  # tokens on the card, or accelerator time of the whole run
 
 
@@ -28,9 +33,44 @@ class Buyer:
     usd_per_mtok_blended: float | None = None  # this run's own mix, cached tokens at their price
     usd_per_mtok_blend_3to1: float | None = None  # (3 x input + output) / 4, list, no cache
     usd_per_1k_useful: float | None = None
+    usd_per_1k_right: float | None = None  # bill of the graded requests over those that were right
     price_card: str | None = None
     price_date: str | None = None
     price_label: str | None = None  # period / window of the card that held
+    measured_at: str | None = None  # weekday, date and hours of the window, UTC: a bought API differs by the hour
+    places: int | None = None  # how many hosts asked: one place says nothing about another
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerSide:
+    """The same window at another way to see an owned hour. `side`: cash | full | rent_opportunity."""
+
+    side: str
+    usd_per_gpu_hour: float
+    basis: str
+    as_of: str | None
+    usd_per_mtok_output_allin: float | None
+    usd_per_1k_useful: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Energy:
+    """Power of the whole deployment and what it makes of a token. `boundary`: board | node | wall | facility."""
+
+    watts: float
+    boundary: str
+    kind: str  # measured | declared | assumed
+    basis: str
+    j_per_output_token: float
+    kwh_per_mtok_output: float
+    output_tokens_per_s_per_mw: float
+    pue: float  # what lifted this boundary to the facility's for the bill of electricity
+    idle_watts: float | None = None
+    j_per_output_token_above_idle: float | None = None
+    usd_per_kwh: float | None = None
+    usd_per_mtok_output_electricity: float | None = None
+    usd_per_1k_useful_electricity: float | None = None
+    revenue_per_mw_hour: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +87,8 @@ class Owner:
     usd_per_1k_useful: float | None = None
     users_per_gpu: float | None = None
     revenue_per_gpu_hour: float | None = None
+    sides: tuple[OwnerSide, ...] | None = None
+    energy: Energy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +185,15 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredRange:
+    """What a figure spans over the low and high of a declared input, printed (low..high)."""
+
+    low: float
+    high: float
+    basis: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Economics:
     run_id: str
     test_bill: TestBill
@@ -161,4 +212,8 @@ class Economics:
     buyer_waterfall: BuyerWaterfall | None = None
     reasons: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    #: sampling error by dotted key; None: `reasons["intervals.<key>"]` says why
+    intervals: dict[str, SampledInterval | None] = field(default_factory=dict)
+    #: spans that declared inputs give, by dotted key; no sampling error, and never merged with one
+    ranges: dict[str, DeclaredRange] = field(default_factory=dict)
     schema: int = ECONOMICS_SCHEMA

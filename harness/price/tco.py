@@ -1,7 +1,8 @@
 """What an owner pays: capital, power, hosting and operations go in; dollars per accelerator-hour and token come out.
 
 c = [ A / 8760 + kW PUE $/kWh + kW colocation 12 / 8760 + operations K / 8760 ] / availability, with the annuity
-A = (K - S / (1+i)^y) i / (1 - (1+i)^-y). One hour's cost is shared between input and output by a stated rule.
+A = (K - S / (1+i)^y) i / (1 - (1+i)^-y); without interest a straight line, (K - S) / y. K holds the network's share.
+An hour has three sides: what is paid in cash once the machine is there, the full cost, and the rent that is forgone.
 """
 
 from dataclasses import dataclass
@@ -9,10 +10,6 @@ from dataclasses import dataclass
 from harness.providers import Deployment, Tco
 
 HOURS_PER_YEAR = 8760
-#: Marginal rule: an input token is a quarter of an output token (GKE inference recommender's default). A convention,
-#: not a measurement; the split is labelled with it.
-INPUT_TOKENS_PER_OUTPUT_TOKEN = 4.0
-SPLIT_RULE = "marginal: 4 computed input tokens = 1 output token, cache hits weigh 0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +21,7 @@ class Hour:
     colocation_usd: float
     operations_usd: float
     usd: float
+    cash_usd: float  # without capital: what stops being paid when the machine is switched off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,23 +33,18 @@ class GpuHour:
     as_of: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Split:
-    """One joint cost shared between token classes, USD per million; the classes re-sum to the whole."""
-
-    usd_per_mtok_input_computed: float
-    usd_per_mtok_input_cached: float
-    usd_per_mtok_output: float
-    rule: str
-
-
 def annuity_usd(tco: Tco) -> float:
-    """Yearly capital cost: what pays back capex less residual value over the lifetime at that interest."""
+    """Yearly capital cost: what pays back the investment less residual value over the lifetime at that interest."""
     if tco.interest_per_year == 0:
-        return (tco.capex_usd - tco.residual_usd) / tco.lifetime_years
+        return (invested_usd(tco) - tco.residual_usd) / tco.lifetime_years
     growth = (1 + tco.interest_per_year) ** tco.lifetime_years
-    owed = tco.capex_usd - tco.residual_usd / growth
+    owed = invested_usd(tco) - tco.residual_usd / growth
     return float(owed * tco.interest_per_year / (1 - 1 / growth))
+
+
+def invested_usd(tco: Tco) -> float:
+    """Capex and its share of the network, per accelerator."""
+    return tco.capex_usd * (1 + tco.network_share)
 
 
 def hour_of(tco: Tco) -> Hour:
@@ -59,13 +52,14 @@ def hour_of(tco: Tco) -> Hour:
     capital = annuity_usd(tco) / HOURS_PER_YEAR
     power = tco.power_kw * tco.pue * tco.usd_per_kwh
     colocation = tco.power_kw * tco.colocation_usd_per_kw_month * 12 / HOURS_PER_YEAR
-    operations = tco.operations_share_per_year * tco.capex_usd / HOURS_PER_YEAR
+    operations = tco.operations_share_per_year * invested_usd(tco) / HOURS_PER_YEAR
     return Hour(
         capital_usd=capital,
         power_usd=power,
         colocation_usd=colocation,
         operations_usd=operations,
         usd=(capital + power + colocation + operations) / tco.availability,
+        cash_usd=(power + colocation + operations) / tco.availability,
     )
 
 
@@ -78,17 +72,20 @@ def gpu_hour(deployment: Deployment) -> GpuHour | None:
     return None
 
 
-def split(
-    usd: float, input_computed: float, input_cached: float, output: float, ratio: float = INPUT_TOKENS_PER_OUTPUT_TOKEN
-) -> Split | None:
-    """Share `usd` over tokens by weight 1 / ratio (computed input), 0 (cached input), 1 (output); None: no tokens."""
-    weight = input_computed / ratio + output
-    if weight <= 0:
-        return None
-    per_output = usd / weight * 1e6
-    return Split(
-        usd_per_mtok_input_computed=per_output / ratio,
-        usd_per_mtok_input_cached=0.0,
-        usd_per_mtok_output=per_output,
-        rule=SPLIT_RULE if ratio == INPUT_TOKENS_PER_OUTPUT_TOKEN else SPLIT_RULE.replace("4", f"{ratio:g}", 1),
-    )
+def sides_of(deployment: Deployment) -> dict[str, GpuHour]:
+    """An owned accelerator-hour seen three ways: cash, full, rent_opportunity; empty where it is not owned."""
+    tco = deployment.tco
+    if tco is None:
+        return {}
+    hour, as_of = hour_of(tco), deployment.price_as_of
+    way = f"annuity at {tco.interest_per_year:.3g} a year" if tco.interest_per_year else "straight line"
+    sides = {
+        "cash": GpuHour(usd=hour.cash_usd, basis="power, colocation and operations; no capital", as_of=as_of),
+        "full": GpuHour(usd=hour.usd, basis=f"TCO, {way} over {tco.lifetime_years:g} years", as_of=as_of),
+    }
+    if deployment.rent is not None:
+        rent = deployment.rent
+        sides["rent_opportunity"] = GpuHour(
+            usd=rent.usd_per_gpu_hour, basis=f"{rent.basis} ({rent.name})", as_of=rent.as_of
+        )
+    return sides

@@ -142,7 +142,8 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
     )
     environment.filters |= {
-        "usd": q.usd, "seconds": q.seconds, "percent": q.percent, "rate": q.rate,
+        "usd": q.usd, "usd_interval": lambda pair: q.usd_interval(*pair),
+        "seconds": q.seconds, "percent": q.percent, "rate": q.rate,
         "count": q.count, "plain": q.plain, "sentence": _sentence,
     }  # fmt: skip
     environment.finalize = _harmless

@@ -52,6 +52,7 @@ class SlimRecord(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str | None = None
     input_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
     answer_tokens: int | None = None
     output_tokens: int | None = None

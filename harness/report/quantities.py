@@ -16,6 +16,13 @@ def usd(value: float | None) -> str:
     return f"{sign}${_money_digits(size)}"
 
 
+def usd_interval(low: float, high: float | None) -> str:
+    """Sampling error of a price: [3.58, 3.83]; "at least" where there is no upper end."""
+    if high is None:
+        return f"[at least {usd(low)}]"
+    return f"[{usd(low).removeprefix('$')}, {usd(high).removeprefix('$')}]"
+
+
 def _money_digits(size: float) -> str:
     if size >= 1000:
         return f"{size:,.0f}"

@@ -7,7 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.measure.stats import NEEDED, distribution, highest_quantile, merge, needed, quantiles, rank_of, wilson
+from harness.measure.stats import (
+    NEEDED,
+    Pairs,
+    delta,
+    distribution,
+    fieller,
+    highest_quantile,
+    least_cost_per_success,
+    merge,
+    needed,
+    pairs_of,
+    quantiles,
+    rank_of,
+    wilson,
+)
 
 FLOATS = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=400)
 
@@ -78,3 +92,50 @@ def test_wilson_holds_the_share(n, data):
     k = data.draw(st.integers(0, n))
     interval = wilson(k, n)
     assert 0 <= interval.low <= k / n + 1e-12 and k / n - 1e-12 <= interval.high <= 1
+
+
+# -- cost per success ---------------------------------------------------------------------------------------------
+
+GOLDEN = Pairs(n=200, mean_cost=0.012, sd_cost=0.009, share=0.62, covariance=-0.0004)
+
+
+def test_fieller_and_delta_by_their_golden_values():
+    assert GOLDEN.ratio == pytest.approx(0.019355, abs=5e-7)
+    exact, straight = fieller(GOLDEN), delta(GOLDEN)
+    assert (exact.low, exact.high) == pytest.approx((0.016539, 0.022672), abs=5e-7)
+    assert (straight.low, straight.high) == pytest.approx((0.016317, 0.022393), abs=5e-7)
+
+
+def test_wilson_by_its_golden_value():
+    found = wilson(124, 200)
+    assert (found.low, found.high) == pytest.approx((0.5511, 0.6844), abs=5e-5)
+
+
+def test_zero_right_is_a_lower_bound_and_no_interval():
+    none_right = pairs_of(np.full(200, 0.012), np.zeros(200, bool))
+    assert none_right.ratio is None and fieller(none_right) is None and delta(none_right) is None
+    assert least_cost_per_success(200 * 0.012, 200) == pytest.approx(200 * 0.012 / 3)
+
+
+def test_a_share_that_is_not_told_from_zero_has_no_interval():
+    assert fieller(pairs_of(np.full(10, 0.01), np.arange(10) < 1)) is None
+
+
+def test_moments_of_pairs_are_those_of_numpy():
+    rng = np.random.default_rng(5)
+    costs, right = rng.exponential(0.01, 300), rng.random(300) < 0.7
+    pairs = pairs_of(costs, right)
+    assert pairs.ratio == pytest.approx(costs.sum() / right.sum())
+    assert pairs.covariance == pytest.approx(np.cov(costs, right)[0, 1])
+    assert pairs_of(costs[:1], right[:1]) is None
+
+
+def test_fieller_covers_a_known_ratio():
+    hits = 0
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        right = rng.random(120) < 0.5
+        costs = rng.exponential(0.01, 120) * np.where(right, 0.8, 1.2)  # wrong answers think longer
+        found = fieller(pairs_of(costs, right))
+        hits += found.low <= 0.02 <= found.high
+    assert 0.90 <= hits / 300 <= 0.99

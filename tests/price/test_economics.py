@@ -11,7 +11,7 @@ from harness.cli.price import command
 from harness.errors import InputError, Outcome
 from harness.measure.results import Load, Mix, Throughput, Useful
 from harness.price.economics import price, read_economics, write_economics
-from harness.providers import Deployment, Endpoint, PriceWindow, Rates
+from harness.providers import Deployment, Endpoint, PriceWindow, Rates, Tco
 from harness.theory import Shape, best_bound, bound_at
 from tests.cards import DEEPSEEK_V3, H100, LLAMA_70B, deployment, price_card
 from tests.price.records import record, uncounted
@@ -345,3 +345,36 @@ def test_the_command_writes_and_prints(tmp_path):
 def test_bound_at_is_used_with_the_batch_that_ran(seller):
     shape = Shape(isl_tokens=100, osl_tokens=400, cached_share=0.2)
     assert seller.bound.at_this_load.output_tokens_per_s == bound_at(OWN, shape, 20).output_tokens_per_s
+
+
+# -- an owned machine ---------------------------------------------------------------------------------------------
+
+TCO = Tco(capex_usd=40_000, lifetime_years=4, interest_per_year=0.10, power_kw=1.3, pue=1.25, usd_per_kwh=0.08)
+
+
+def test_the_sides_move_with_the_price_of_an_hour(tmp_path):
+    own = replace(OWN, usd_per_gpu_hour=None, tco=TCO)
+    owner = run(tmp_path, endpoint(deployment=own)).owner
+    cash, full = owner.sides
+    assert (cash.side, full.side) == ("cash", "full")
+    assert full.usd_per_mtok_output_allin == pytest.approx(owner.usd_per_mtok_output_allin)
+    assert cash.usd_per_mtok_output_allin == pytest.approx(4 * 0.13 / 3600 / 1000 * 1e6)
+    assert cash.usd_per_1k_useful == pytest.approx(
+        owner.usd_per_1k_useful * cash.usd_per_gpu_hour / full.usd_per_gpu_hour
+    )
+    assert owner.energy.boundary == "wall" and owner.energy.watts == 5_200
+
+
+def test_the_declared_rule_splits_and_re_sums(tmp_path):
+    for own, rule in (
+        (replace(OWN, prefill_count=1), "node time: 25.0%"),
+        (replace(OWN, split="price"), "by price: in proportion to the rates of card"),
+    ):
+        owner = run(tmp_path, endpoint(deployment=own, price_card=CARD)).owner
+        assert owner.split_rule.startswith(rule)
+        again = (
+            80 * owner.usd_per_mtok_input_computed_split
+            + 20 * owner.usd_per_mtok_input_cached_split
+            + 400 * owner.usd_per_mtok_output_split
+        )
+        assert again == pytest.approx(400 * owner.usd_per_mtok_output_allin)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.price.cost import Usage, blend_3to1, usage_usd
 from harness.price.ratio import Business, Sale, break_even_utilisation, revenue_over_cost
-from harness.price.tco import split
+from harness.price.splits import split
 from harness.price.waterfall import Change, waterfall
 from harness.providers import Rates
 from harness.theory import Shape

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.price.tco import annuity_usd, gpu_hour, hour_of, split
-from harness.providers import Tco
+from harness.price.splits import split
+from harness.price.tco import annuity_usd, gpu_hour, hour_of, sides_of
+from harness.providers import GpuHour, Tco
 from tests.cards import H100, LLAMA_8B, deployment
 
 EXAMPLE = Tco(
@@ -35,6 +36,31 @@ def test_without_interest_capital_is_a_straight_line():
     line = replace(EXAMPLE, interest_per_year=0.0, residual_usd=4_000)
     assert annuity_usd(line) == 9_000
     assert annuity_usd(replace(line, interest_per_year=1e-7)) == pytest.approx(9_000, rel=1e-4)
+
+
+def test_the_network_is_capital_and_is_operated():
+    hour = hour_of(replace(EXAMPLE, network_share=0.10))
+    plain = hour_of(EXAMPLE)
+    assert hour.capital_usd == pytest.approx(plain.capital_usd * 1.10)
+    assert hour.operations_usd == pytest.approx(plain.operations_usd * 1.10)
+    assert hour.power_usd == plain.power_usd
+
+
+def test_three_sides_of_an_owned_hour():
+    rent = GpuHour(
+        name="h100-rent", accelerator="h100", usd_per_gpu_hour=2.95, basis="on-demand rent", source="s", as_of="2026-10"
+    )
+    own = deployment(LLAMA_8B, H100, 1, "bf16", tco=EXAMPLE, price_as_of="2026-11", rent=rent)
+    sides = sides_of(own)
+    assert list(sides) == ["cash", "full", "rent_opportunity"]
+    assert sides["cash"].usd == pytest.approx((0.1300 + 0.2671 + 0.1370) / 0.97, rel=1e-3)
+    assert sides["full"].usd == pytest.approx(2.036, rel=2e-4)
+    assert sides["full"].basis == "TCO, annuity at 0.1 a year over 4 years" and sides["full"].as_of == "2026-11"
+    found = sides["rent_opportunity"]
+    assert (found.usd, found.basis, found.as_of) == (2.95, "on-demand rent (h100-rent)", "2026-10")
+    assert sides_of(replace(own, tco=None, usd_per_gpu_hour=2.0)) == {}
+    line = sides_of(replace(own, tco=replace(EXAMPLE, interest_per_year=0.0)))
+    assert line["full"].basis == "TCO, straight line over 4 years"
 
 
 def test_an_hour_is_declared_or_computed_or_unknown():

@@ -102,6 +102,7 @@ def _counts(counts: TokenCounts, usage: Usage | None, closed: Closed) -> dict[st
     return {
         "input_tokens": counts.input_tokens,
         "cached_tokens": counts.cached_tokens,
+        "cache_write_tokens": counts.cache_write_tokens,
         "reasoning_tokens": counts.reasoning_tokens,
         "answer_tokens": counts.answer_tokens,
         "output_tokens": counts.output_tokens,

@@ -3,6 +3,11 @@
 The rules, in order:
 - the total comes from the server's usage; without one it is an estimate: one token a delta where deltas are as
   short as tokens (<= 6 characters on average), else 4 characters a token, rounded up;
+- cached and written tokens are *inside* the input count of a record. OpenAI, vLLM and DeepSeek (hit + miss) count so;
+  Anthropic's own words (`input_tokens` with `cache_read_input_tokens`, `cache_creation_input_tokens`) leave them
+  outside, and they are added;
+- reasoning tokens are inside the output count. Where prompt + completion + reasoning = total, the server left them
+  outside `completion_tokens`, and they are added: once, never twice;
 - reasoning tokens come from usage where it counts more than 0 (servers are known to say 0 beside visible
   reasoning), else from the share of reasoning characters in all characters.
 """
@@ -25,6 +30,8 @@ class Details(msgspec.Struct):
 
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cache_write_tokens: int | None = None  # OpenRouter
+    created_cache_tokens: int | None = None  # vLLM
 
 
 class Usage(msgspec.Struct):
@@ -33,7 +40,13 @@ class Usage(msgspec.Struct):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     reasoning_tokens: int | None = None  # SGLang: at the top
+    total_tokens: int | None = None
     prompt_cache_hit_tokens: int | None = None  # DeepSeek
+    prompt_cache_miss_tokens: int | None = None  # DeepSeek
+    input_tokens: int | None = None  # Anthropic, behind a proxy that passes its usage on
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
     prompt_tokens_details: Details | None = None
     completion_tokens_details: Details | None = None
     cost: float | None = None  # OpenRouter: US dollars
@@ -43,10 +56,38 @@ class Usage(msgspec.Struct):
     total_time: float | None = None
 
     @property
+    def all_input_tokens(self) -> int | None:
+        """The whole prompt, cached and written tokens inside."""
+        if self.prompt_tokens is not None:
+            return self.prompt_tokens
+        if self.prompt_cache_hit_tokens is not None and self.prompt_cache_miss_tokens is not None:
+            return self.prompt_cache_hit_tokens + self.prompt_cache_miss_tokens
+        if self.input_tokens is None:
+            return None
+        return self.input_tokens + (self.cache_read_input_tokens or 0) + (self.cache_creation_input_tokens or 0)
+
+    @property
+    def all_output_tokens(self) -> int | None:
+        """Everything that was generated, reasoning inside."""
+        told = self.output_tokens if self.completion_tokens is None else self.completion_tokens
+        thought, prompt = self.thought_tokens, self.prompt_tokens
+        if told is None or not thought or prompt is None or self.total_tokens is None:
+            return told
+        return told + thought if self.total_tokens == prompt + told + thought else told
+
+    @property
     def cached_tokens(self) -> int | None:
         """Input tokens that came from a prefix cache; None where the server does not say."""
         told = self.prompt_tokens_details.cached_tokens if self.prompt_tokens_details else None
-        return self.prompt_cache_hit_tokens if told is None else told
+        others = (told, self.prompt_cache_hit_tokens, self.cache_read_input_tokens)
+        return next((count for count in others if count is not None), None)
+
+    @property
+    def cache_write_tokens(self) -> int | None:
+        """Input tokens that were written to a cache, for which some providers charge more; None: not told."""
+        details = self.prompt_tokens_details
+        told = (details.cache_write_tokens, details.created_cache_tokens) if details else ()
+        return next((count for count in (*told, self.cache_creation_input_tokens) if count is not None), None)
 
     @property
     def thought_tokens(self) -> int | None:
@@ -64,6 +105,7 @@ class TokenCounts(msgspec.Struct, frozen=True, kw_only=True):
 
     input_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
     answer_tokens: int | None = None
     output_tokens: int | None = None
@@ -113,18 +155,19 @@ def _details(value: Mapping[str, Any]) -> Details:
 def completion_tokens(raw: bytes) -> int | None:
     """The running count of a continuous usage object."""
     usage = read_usage(raw)
-    return usage.completion_tokens if usage else None
+    return usage.all_output_tokens if usage else None
 
 
 def count_tokens(usage: Usage | None, heard: Heard, continuous: bool) -> TokenCounts:
     """Counts of one request. `continuous`: the last usage seen was a running one, not the final one."""
-    if usage is None or usage.completion_tokens is None or usage.completion_tokens < 0:
+    total = usage.all_output_tokens if usage else None
+    if usage is None or total is None or total < 0:
         return _estimate(usage, heard)
-    total = usage.completion_tokens
     reasoning, split_source = _split(usage.thought_tokens, total, heard)
     return TokenCounts(
-        input_tokens=usage.prompt_tokens,
+        input_tokens=usage.all_input_tokens,
         cached_tokens=usage.cached_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
         reasoning_tokens=reasoning,
         answer_tokens=total - reasoning,
         output_tokens=total,
@@ -142,7 +185,7 @@ def _split(told: int | None, total: int, heard: Heard) -> tuple[int, Literal["us
 
 def _estimate(usage: Usage | None, heard: Heard) -> TokenCounts:
     """No total from the server. Nothing heard at all is no estimate: every count stays None."""
-    known_input = usage.prompt_tokens if usage else None
+    known_input = usage.all_input_tokens if usage else None
     chars = heard.reasoning_chars + heard.answer_chars
     if chars == 0:
         return TokenCounts(input_tokens=known_input)
@@ -152,6 +195,7 @@ def _estimate(usage: Usage | None, heard: Heard) -> TokenCounts:
     return TokenCounts(
         input_tokens=known_input,
         cached_tokens=usage.cached_tokens if usage else None,
+        cache_write_tokens=usage.cache_write_tokens if usage else None,
         reasoning_tokens=reasoning,
         answer_tokens=total - reasoning,
         output_tokens=total,

@@ -67,6 +67,9 @@ def validity(contents: RunContents) -> Validity:
         parts.append(f"{requests.failed:,} failed")
     if requests.censored:
         parts.append(f"{requests.censored:,} censored")
+    money = contents.economics
+    if contents.kind == "buyer" and money is not None and money.buyer.measured_at is not None:
+        parts.append(f"{money.buyer.measured_at} from {q.counted(money.buyer.places or 1, 'place')}")
     return Validity(valid=run.valid, text=", ".join(parts), reasons=tuple(run.invalid_reasons))
 
 
@@ -172,7 +175,7 @@ def _useful_parts(contents: RunContents) -> tuple[str, ...]:
 def _delivered(contents: RunContents) -> tuple[str, ...]:
     rate, good = contents.run.throughput, contents.run.goodput
     parts = [
-        f"{q.rate(rate.output_tokens_per_s)} output tok/s",
+        f"{q.rate(rate.output_tokens_per_s)}{_sampled(contents, 'throughput.output_tokens_per_s')} output tok/s",
         f"{q.rate(rate.output_tokens_per_s_per_user)} tok/s/user",
         f"{q.rate(rate.requests_per_s)} requests/s",
     ]
@@ -182,6 +185,12 @@ def _delivered(contents: RunContents) -> tuple[str, ...]:
         lean = "~" if too_low(contents, "osl_tokens") else ""
         parts.append(f"OSL {lean}{q.rate(contents.run.mix.osl_tokens)} tokens")
     return tuple(parts)
+
+
+def _sampled(contents: RunContents, key: str) -> str:
+    """Sampling error of a rate, where the run allows one."""
+    found = contents.run.intervals.get(key)
+    return "" if found is None or found.high is None else f" [{q.rate(found.low)}, {q.rate(found.high)}]"
 
 
 def _load(contents: RunContents) -> str:

@@ -18,12 +18,15 @@ def prices(contents: RunContents) -> tuple[Price, ...]:
     money = contents.economics
     usd = contents.usd_per_1k_useful
     key = "buyer" if contents.kind == "buyer" else "owner"
-    note = "" if usd is not None else contents.reason(f"{key}.usd_per_1k_useful") or _undeclared(contents)
+    name = f"{key}.usd_per_1k_useful"
+    note = "" if usd is not None else contents.reason(name) or _undeclared(contents)
+    interval = None if usd is None else _interval(contents, name)
+    why_not = "" if usd is None or interval else contents.reason(f"intervals.{name}") or ""
     label = at_load(contents)
     if contents.kind == "buyer" and money is not None:
         label = money.buyer.price_label or "list"
     too_low = usd is not None and contents.run.length_biased
-    found = [Price(usd=usd, interval=_interval(contents, usd), label=label, note=note, too_low=too_low)]
+    found = [Price(usd=usd, interval=interval, label=label, note=note, too_low=too_low, no_interval=why_not)]
     if money is not None and money.day.usd_per_1k_useful is not None:
         use = f"{q.percent(_round(money.day.utilisation))}, {(money.day.kind or 'assumed').upper()}"
         use += f" {money.day.curve}" if money.day.curve else ""
@@ -60,12 +63,11 @@ def _undeclared(contents: RunContents) -> str:
     return "no price card, no deployment declared" if contents.kind == "undeclared" else "not priced"
 
 
-def _interval(contents: RunContents, usd: float | None) -> tuple[float, float] | None:
-    """Sampling error of the useful share, carried over to the cost of a useful answer."""
-    useful = contents.run.useful
-    if usd is None or not useful.share or not useful.share_low or not useful.share_high:
-        return None
-    return usd * useful.share / useful.share_high, usd * useful.share / useful.share_low
+def _interval(contents: RunContents, key: str) -> tuple[float, float | None] | None:
+    """Sampling error of a figure of economics.json."""
+    money = contents.economics
+    found = money.intervals.get(key) if money is not None else None
+    return None if found is None else (found.low, found.high)
 
 
 def elsewhere(contents: RunContents) -> tuple[Price, ...]:
@@ -134,13 +136,26 @@ def basis(contents: RunContents) -> tuple[str, ...]:
         return ()
     parts = []
     if money.owner.usd_per_gpu_hour is not None:
-        parts.append(f"{q.usd(money.owner.usd_per_gpu_hour)}/GPU-h {money.owner.basis or ''} {money.owner.as_of or ''}")
+        hour = f"{q.usd(money.owner.usd_per_gpu_hour)}/GPU-h {money.owner.basis or ''} {money.owner.as_of or ''}"
+        span = money.ranges.get("owner.usd_per_gpu_hour")
+        parts.append(f"{hour} ({_bare(span.low)}..{_bare(span.high)})" if span else hour)
+    parts += _owned(money)
     if money.buyer.price_card is not None:
         rates = f"{_bare(money.buyer.usd_per_mtok_input)}/{_bare(money.buyer.usd_per_mtok_output)}"
         parts.append(f"card {money.buyer.price_card} {rates} of {money.buyer.price_date or 'no date'}")
     if money.test_bill.usd_known is not None:
         parts.append(bill_text(money))
     return tuple(" ".join(part.split()) for part in parts)
+
+
+def _owned(money: Economics) -> list[str]:
+    """An owned hour from its three sides, and the energy of a token where its power was declared or measured."""
+    words = {"cash": "cash", "full": "full", "rent_opportunity": "rent forgone"}
+    parts = [", ".join(f"{words[side.side]} {q.usd(side.usd_per_gpu_hour)}" for side in money.owner.sides or ())]
+    energy = money.owner.energy
+    if energy is not None and energy.kind != "assumed":
+        parts.append(f"{energy.j_per_output_token:.3g} J/output token ({energy.kind}, {energy.boundary})")
+    return [part for part in parts if part]
 
 
 def _bare(value: float | None) -> str:
@@ -153,4 +168,8 @@ def bill_text(money: Economics) -> str:
     text = f"test bill {q.usd(bill.usd_known)}"
     if bill.usd_unknown_max:
         text += f" + at most {q.usd(bill.usd_unknown_max)}"
-    return text + (f" (provider says {q.usd(bill.usd_reported)})" if bill.usd_reported is not None else "")
+    if bill.usd_reported is None:
+        return text
+    told = f"{text} (provider says {q.usd(bill.usd_reported)}"
+    ours, more = bill.usd_of_reported, bill.usd_reported_less_ours
+    return f"{told}, {q.signed_percent(more / ours)} against ours)" if ours and more is not None else f"{told})"

@@ -21,15 +21,17 @@ class Validity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """One way to buy or make 1,000 useful answers. `interval`: sampling error, where it is known.
+    """One way to buy or make 1,000 useful answers. `interval`: sampling error, where it is known, else `no_interval`.
+    The upper end is None where only a lower bound is known.
 
     `too_low`: long answers are missing in this run, so that an answer costs more than this.
     """
 
     usd: float | None
-    interval: tuple[float, float] | None
+    interval: tuple[float, float | None] | None
     label: str
     note: str
+    no_interval: str = ""
     what: str = "1,000 useful answers of this workload cost"
     too_low: bool = False
 

@@ -105,6 +105,7 @@ def money(screen: FirstScreen, quoted: str = "") -> list[Line]:
     for index, price in enumerate(screen.prices):
         unknown = styled(" 1,000 useful answers cost  ", (q.MISSING, "bold"))
         lines += _wrapped(unknown, price.note) if price.usd is None else _price_lines(price, bold=index == 0)
+        lines += [one(f"no [low, high]: {price.no_interval}", spare=3, indent=3)] if price.no_interval else []
         lines += [one(quoted, indent=3)] if quoted and index == 0 else []
     for index, price in enumerate(screen.elsewhere[:3]):
         lines += _price_lines(price, spare=1 + 3 * index)
@@ -141,8 +142,7 @@ def _price_lines(price: Price, bold: bool = False, spare: int = 0) -> list[Line]
     line = styled(left(cut(f" {q.plain(price.what, 100)}", _MONEY_COLUMN - 1), _MONEY_COLUMN))
     line.append(f"{'~' if price.too_low else ''}{q.usd(price.usd)}", "bold" if bold else "default")
     if price.interval is not None:
-        low, high = (q.usd(side).removeprefix("$") for side in price.interval)
-        line.append(f" [{low}, {high}]")
+        line.append(f" {q.usd_interval(*price.interval)}")
     label = q.plain(price.label, 200)
     if line.cell_len + 2 + cell_len(label) <= WIDTH:
         line.append(f"  {label}")
