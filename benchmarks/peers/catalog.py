@@ -41,6 +41,7 @@ def _locust(file: str) -> Callable[[Job], list[str]]:
     def command(job: Job) -> list[str]:
         streams = str(job.streams)
         start = [str(job.programs / "locust"), "-f", str(USERS / file), "--headless", "--only-summary"]
+        start += ["--loglevel", "WARNING"]
         return [*start, "-u", streams, "-r", streams, "--host", job.url]
 
     return command

@@ -19,8 +19,7 @@ class Streamer(FastHttpUser):
         sent_ns, deltas_ns = time.perf_counter_ns(), []
         headers = {"X-Request-Id": request_id}
         response = self.client.post("/v1/chat/completions", json=BODY, headers=headers, stream=True)
-        lines = response.stream._response  # its public readline knows no separator but CRLF
-        while line := lines.readline(b"\n"):
+        while line := response.stream.readline(b"\n"):
             if not line.startswith(b"data: ") or line.startswith(b"data: [DONE]"):
                 continue
             choices = json.loads(line[6:])["choices"]

@@ -35,4 +35,6 @@ class Tickets:
         if not self.unfinished:
             self.out.close()
             if environment is not None:
-                environment.runner.quit()
+                import gevent
+
+                gevent.spawn(environment.runner.quit)  # it ends all users, and this runs in one of them
