@@ -102,6 +102,9 @@ def rows_of(peer: Peer, loads: list[Load]) -> Iterator[Row]:
     try:
         programs = install(peer.environment, peer.wheels) if peer.environment else Path(sys.executable).parent
         client = f"{peer.name} ({peer.package} {_version(peer, programs)})" if peer.environment else peer.name
+        if peer.environment and not (ran := programs.parent / ".ran").exists():
+            measure(peer, IDLE, programs)  # the first run of a new environment compiles what it imports: not counted
+            ran.touch()
         idle = measure(peer, IDLE, programs)[0]
     except (InstallError, RunError) as error:
         yield from (Row(client=peer.name, load=load, failed=str(error)) for load in loads)

@@ -28,7 +28,7 @@ def install(environment: str, wheels: tuple[str, ...] = ()) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         uv = _uv()
         _run([uv, "venv", "--quiet", "--python", sys.executable, folder])
-        command = [uv, "pip", "install", "--quiet", "--no-deps", "--compile-bytecode"]
+        command = [uv, "pip", "install", "--quiet", "--no-deps"]
         command += ["--python", folder / "bin/python", "--requirement", requirements]
         _run([*command, *_downloaded(wheels)])
         ready.write_text(digest)
