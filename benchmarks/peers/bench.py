@@ -26,7 +26,7 @@ from benchmarks.peers.tokenizer import write_tokenizer
 from benchmarks.truth import Load, TruthServer
 
 ROOT = Path(__file__).parent.parent.parent
-LIMIT_S, IDLE_LIMIT_S = 120, 60
+LIMIT_S = 120
 ROWS = (
     Load(streams=64, interval_ms=20, rounds=2),
     Load(streams=256, interval_ms=20, rounds=2),
@@ -133,10 +133,10 @@ def measure(peer: Peer, load: Load, programs: Path) -> tuple[Usage, Rate, Errors
             programs=programs,
             tokenizer=write_tokenizer(FOLDER / "tokenizer"),
         )
-        usage = supervised(peer, job, limit_s := IDLE_LIMIT_S if load is IDLE else LIMIT_S)
+        usage = supervised(peer, job)
     log = (folder / "log").read_text(errors="replace")
     if usage.exit_code is None:
-        raise RunError(f"not finished in {limit_s} s")
+        raise RunError(f"not finished in {LIMIT_S} s")
     truths = read_truths(folder / "truth.jsonl")
     if usage.exit_code or not truths:
         raise RunError(f"exit code {usage.exit_code}: {first_line(log)}")
@@ -147,14 +147,14 @@ def measure(peer: Peer, load: Load, programs: Path) -> tuple[Usage, Rate, Errors
     return usage, rate(truths, load.streams), erred, server.summary["late_us"]["p99"]
 
 
-def supervised(peer: Peer, job: Job, limit_s: int) -> Usage:
+def supervised(peer: Peer, job: Job) -> Usage:
     """Run the client and all that it starts on core 1; the supervisor stays on core 0."""
     figures = job.folder / "usage.json"
     own = {"PEER_URL": job.url, "PEER_REQUESTS": str(job.requests), "PEER_STREAMS": str(job.streams)}
     own |= {"PEER_OUT": str(job.folder / "stamps.jsonl"), "OPENAI_API_KEY": "none"}
     environment = {**os.environ, **VARIABLES, **own, **peer.variables}
     supervisor = ["taskset", "-c", "0", sys.executable, str(Path(__file__).parent / "supervise.py")]
-    command = [*supervisor, str(figures), str(limit_s), "taskset", "-c", "1", *peer.command(job)]
+    command = [*supervisor, str(figures), str(LIMIT_S), "taskset", "-c", "1", *peer.command(job)]
     with (job.folder / "log").open("wb") as log:
         subprocess.run(command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True, check=False)
     if not figures.exists():
