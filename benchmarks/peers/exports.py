@@ -90,4 +90,8 @@ def read_genai_bench(folder: Path) -> list[Seen]:
     """individual_request_metrics, seconds, in order of completion; one mean gap a request, no start and no id."""
     (report,) = (folder / "out").glob("D*.json")
     requests = json.loads(report.read_text())["individual_request_metrics"]
-    return [Seen(ttft_ms=told["ttft"] * 1e3, mean_gap_ms=told["tpot"] * 1e3) for told in requests]
+    return [Seen(ttft_ms=told["ttft"] * 1e3, mean_gap_ms=_ms(told["tpot"])) for told in requests if told["ttft"]]
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds * 1e3

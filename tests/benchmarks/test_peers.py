@@ -148,9 +148,15 @@ def test_guidellm(tmp_path: Path) -> None:
 def test_genai_bench(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/experiment_metadata.json").write_text("{}")
-    report = {"individual_request_metrics": [{"ttft": 0.125, "tpot": 0.02}]}
+    report = {
+        "individual_request_metrics": [
+            {"ttft": 0.125, "tpot": 0.02},
+            {"ttft": 0.1, "tpot": None},
+            {"ttft": None, "tpot": None},
+        ]
+    }
     (tmp_path / "out/D16_200_text-to-text_num_concurrency_64_time_10s.json").write_text(json.dumps(report))
-    assert exports.read_genai_bench(tmp_path) == [Seen(ttft_ms=125, mean_gap_ms=20)]
+    assert exports.read_genai_bench(tmp_path) == [Seen(ttft_ms=125, mean_gap_ms=20), Seen(ttft_ms=100)]
 
 
 def supervised(folder: Path, limit_s: float, program: str) -> dict[str, float]:
