@@ -54,7 +54,7 @@ bench: setup  ## CPU and errors of our client against the paced truth server (ne
 	$(BIN)/python -m benchmarks.bench
 
 # guidellm needs PyTorch; its pin is the CPU build, which pip must find (PIP_EXTRA_INDEX_URL or PIP_FIND_LINKS).
-bench-peers: setup  ## other clients under the same load, each pinned in build/peers (needs gcc, 4 GB of disk)
+bench-peers: setup  ## other clients under the same load, each pinned in build/peers (needs gcc, 3 GB of disk)
 	$(BIN)/python -m benchmarks.peers.bench
 
 clean:  ## remove .venv and caches, keep results
