@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo check test test-system test-vllm soak fuzz bench clean
+.PHONY: setup demo check test test-system test-vllm soak fuzz bench bench-peers clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -58,6 +58,10 @@ fuzz: setup  ## ten minutes of coverage-guided fuzzing of the stream core
 
 bench: setup  ## CPU and errors of our client against the paced truth server (needs gcc)
 	$(BIN)/python -m benchmarks.bench
+
+# guidellm needs PyTorch; its pin is the CPU build, which pip must find (PIP_EXTRA_INDEX_URL or PIP_FIND_LINKS).
+bench-peers: setup  ## other clients under the same load, each pinned in build/peers (needs gcc, 3 GB of disk)
+	$(BIN)/python -m benchmarks.peers.bench
 
 clean:  ## remove .venv and caches, keep results
 	rm -rf .venv .venv-vllm .venv-fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis
