@@ -1,7 +1,7 @@
-"""The request loop of `vllm bench serve` (openai-chat backend) without vLLM: aiohttp, iter_any, its SSE handler.
+"""An aiohttp loop that does what the request loop of `vllm bench serve` is known for, without vLLM.
 
-Follows vllm/benchmarks/lib/endpoint_request_func.py (https://github.com/vllm-project/vllm, Apache-2.0), which needs all
-of vLLM to run: a read that ends on an event is parsed twice, the empty role chunk is the first token.
+Reads come from iter_any; a read that ends on an event is parsed twice (once to see whether it is whole); the empty
+role chunk is the first token. It is not vLLM's code, which needs all of vLLM to run.
 """
 
 import asyncio
