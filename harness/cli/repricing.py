@@ -1,7 +1,7 @@
 """Options of `trueyield price` that re-price a run: parsed here, reckoned in `harness.price`, shown beside its own."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from harness.cli.assumption import assume, show_assumed
 from harness.config import default_providers_path, load_providers
 from harness.config.demand_rows import curve_named
 from harness.config.rows import near_miss, shown
 from harness.errors import InputError, Mistake
+from harness.price.assumed import AssumedYield
 from harness.price.bridge import day_business, revenue_ledger
 from harness.price.case import Case, read_case
 from harness.price.comparable import comparable_cards, offers
@@ -44,13 +46,16 @@ class Wish:
     utilisation: float | None
     want_yield: float | None
     show_tornado: bool
+    assume_deployment: str | None
+    assume_model: str | None
     providers: Path | None
     out: Path | None
 
     @property
     def is_one(self) -> bool:
         """Anything but the run's own terms."""
-        given = (self.as_of, self.card, self.gpu_hour, self.cache_hit, self.curve, self.utilisation, self.want_yield)
+        given = (self.as_of, self.card, self.gpu_hour, self.cache_hit, self.curve, self.utilisation, self.want_yield,
+                 self.assume_deployment)  # fmt: skip
         return self.show_tornado or any(value is not None for value in given)
 
 
@@ -66,6 +71,7 @@ class Repriced:
     wanted_yield: float | None = None
     levers: tuple[Lever, ...] = ()
     tornado: tuple[Bar, ...] = ()
+    assumed: AssumedYield | None = None
 
 
 def terms_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -82,6 +88,9 @@ def terms_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--want-yield", type=click.FloatRange(-1, min_open=True), metavar="Y",
                      help="Print the smallest single changes that reach a yield, e.g. 0.5 for +50%."),
         click.option("--tornado", "show_tornado", is_flag=True, help="Print what the yield hangs on, widest first."),
+        click.option("--assume-deployment", metavar="NAME",
+                     help="A bought API: the seller's yield if it ran on NAME, e.g. 8xh200-sxm or an entry; assumed."),
+        click.option("--assume-model", metavar="MODEL", help="... and served this model of the catalog."),
         click.option("--providers", type=click.Path(path_type=Path, exists=True, dir_okay=False),
                      help="Where cards of your own stand; default ./providers.yaml."),
         click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the JSON document here."),
@@ -95,6 +104,10 @@ def reprice(folder: Path, wish: Wish, as_json: bool) -> None:
     """Read, reckon, print; write only to --out."""
     low, high, cards = _terms(wish)
     case = read_case(folder)
+    hour = (low.usd_per_gpu_hour, high.usd_per_gpu_hour)
+    given = (hour[0], hour[1]) if hour[0] is not None and hour[1] is not None else None
+    if wish.assume_deployment is not None:  # the hour is that of the assumption
+        low = high = replace(low, usd_per_gpu_hour=None)
     cases = [altered(case, terms) for terms in ([low] if low == high else [low, high])]
     ledger, _ = revenue_ledger(cases[0])
     business = day_business(cases[0], ledger)
@@ -102,8 +115,7 @@ def reprice(folder: Path, wish: Wish, as_json: bool) -> None:
         why = economics_of(cases[0]).reasons.get("yield_ratio", "there is no yield")
         raise InputError([Mistake(str(folder), "yield_ratio", f"no yield: {why}", "a run that has a yield")])
     found, _ = offers(cases[0], comparable_cards(cases[0], cards.values()), case.measured_s or 0.0)
-    hour = (low.usd_per_gpu_hour, high.usd_per_gpu_hour)
-    given = (hour[0], hour[1]) if hour[0] is not None and hour[1] is not None and low != high else None
+    span = given if low != high else None
     document = Repriced(
         label=LABEL,
         run_id=case.run.run_id,
@@ -112,7 +124,10 @@ def reprice(folder: Path, wish: Wish, as_json: bool) -> None:
         repriced=[economics_of(one) for one in cases],
         wanted_yield=wish.want_yield,
         levers=levers(business, wish.want_yield) if business and wish.want_yield is not None else (),
-        tornado=tornado(ranges_of(cases[0], ledger, found, given)) if wish.show_tornado else (),
+        tornado=tornado(ranges_of(cases[0], ledger, found, span)) if wish.show_tornado else (),
+        assumed=None
+        if wish.assume_deployment is None
+        else assume(cases[0], wish.assume_deployment, wish.assume_model, given, wish.providers),
     )
     text = msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
     if wish.out is not None:
@@ -206,6 +221,8 @@ def _show(document: Repriced, reached: float | None, case: Case) -> None:
         _show_levers(console, document, reached)
     if document.tornado:
         _show_tornado(console, document.tornado)
+    if document.assumed is not None:
+        show_assumed(lambda row: console.print(row, markup=False, highlight=False), document.assumed, console.width)
     console.print("Reckoned from the run, not measured; economics.json is unchanged.", style="dim")
 
 
