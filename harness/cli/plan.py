@@ -145,7 +145,7 @@ def _versus(plan: Plan) -> list[str]:
             q.plain(one.price_card, 23),
             one.price_date[:7],
             q.usd(one.usd_per_mtok).removeprefix("$"),
-            q.percent(round(one.break_even_utilisation, 3)),
+            q.percent(round(one.break_even_utilisation, 3)) if one.break_even_utilisation < 1000 else "never",
             "never" if one.break_even_utilisation > 1 else q.rate(one.break_even_mtok_per_month),
             f"{one.own_share:.2f}",
             one.floor if one.floor == "cannot tell" else f"{one.floor} floor",

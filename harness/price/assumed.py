@@ -11,14 +11,11 @@ from dataclasses import dataclass, replace
 from harness.errors import InputError, Mistake
 from harness.price.case import Case
 from harness.price.comparable import offers
-from harness.price.floor import Floor, Verdict, against_floor
+from harness.price.floor import Floor, Verdict, against_floor, still_asked
 from harness.price.tco import gpu_hour
 from harness.providers import Deployment, GpuHour
 from harness.theory import Shape, best_bound
 from harness.theory.priors import Priors, expected_at
-
-#: months: a price of an hour that is older than the newest by more than this is history
-_STILL_ASKED = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,18 +145,7 @@ def hour_span(assumed: Deployment, rows: Iterable[GpuHour], given: tuple[float, 
             as_of=declared.as_of or "undated",
         )
     known = [row for row in rows if row.accelerator == assumed.accelerator.name and row.status == "verified"]
-    return _over(_still_asked([row for row in known if row.usd_per_gpu_hour]))
-
-
-def _still_asked(rows: Sequence[GpuHour]) -> list[GpuHour]:
-    newest = max((_months(row.as_of) for row in rows), default=0)
-    return [row for row in rows if newest - _months(row.as_of) < _STILL_ASKED]
-
-
-def _months(day: str) -> int:
-    """2026-09 or 2026-09-14, in months."""
-    year, month = day.split("-")[:2]
-    return 12 * int(year) + int(month)
+    return _over(still_asked([row for row in known if row.usd_per_gpu_hour]))
 
 
 def _over(rows: Sequence[GpuHour]) -> HourSpan | None:

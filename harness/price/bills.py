@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from harness.price.case import Case
 from harness.price.energy import energy
+from harness.price.hours import half_cached
 from harness.price.ledger import UNIT_USES, USES, Ledger, Unit, weights
 from harness.price.results import Buyer, Owner, OwnerSide, TestBill
 from harness.price.splits import (
@@ -122,6 +123,7 @@ def buyer(case: Case, reasons: dict[str, str]) -> Buyer:
         usd_per_mtok_input=_per_mtok(paid_input, tokens_input),
         usd_per_mtok_output=_per_mtok(unit.output.usd, unit.output.tokens),
         usd_per_mtok_blended=_per_mtok(unit.usd_known, tokens_input + unit.output.tokens),
+        usd_per_mtok_blended_half_cached=half_cached(case, reasons),
         usd_per_mtok_blend_3to1=unit.blend_3to1_sum / unit.priced if unit.priced else None,
         usd_per_1k_useful=per_1k_useful(unit.usd_max, case, "buyer.usd_per_1k_useful", reasons),
         usd_per_1k_right=_per_1k_right(unit, reasons),

@@ -15,6 +15,7 @@ from harness.price.day import day_changes, put
 from harness.price.ledger import Ledger
 from harness.price.ratio import Business, Sale, revenue_over_cost
 from harness.price.results import BoundRow, Bounds, Factor, Theoretical
+from harness.price.tco import idle_saving_usd
 from harness.price.waterfall import Change, waterfall
 from harness.providers import Deployment
 from harness.theory import Bound, Shape, best_bound, bound_at, kv_capacity_bytes
@@ -84,6 +85,7 @@ def business_of(case: Case, ledger: Ledger | None, batch: float) -> Business | N
         ceiling=ceiling,
         sales=(Sale(rates=rates),),
         usd_per_gpu_hour=hour.usd,
+        idle_saving_usd=idle_saving_usd(deployment),
         batch=batch,
         hours=24.0 * deployment.count,
     )

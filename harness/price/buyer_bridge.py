@@ -160,11 +160,11 @@ def _changes(books: _Books, start: Purchase, count: int) -> list[Change[Purchase
     count_input = books.plain.tokens + books.cached.tokens
     ratio = count_input / books.output.tokens if books.output.tokens else 0.0
     mix = f"in:out {ratio:.1f}:1" if ratio >= 1 or not ratio else f"in:out 1:{1 / ratio:.1f}"
-    changes = [_change("own mix", f"{mix} instead of 3:1", own_mix=True)]
+    changes = [_change("own mix", f"{mix} of useful, not 3:1", own_mix=True)]
     if books.thinking_tokens:
         share = books.thinking_tokens / books.output.tokens
         changes.append(
-            _change("thinking", f"{share:.0%} of output is thinking", thinking_tokens=books.thinking_tokens / count)
+            _change("thinking", f"{share:.0%} of useful output", thinking_tokens=books.thinking_tokens / count)
         )
     if books.cached.tokens:
         hits = books.cached.tokens / count_input

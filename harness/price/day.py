@@ -31,13 +31,28 @@ def use_of_day(deployment: Deployment | None) -> Use | None:
     """What the deployment declares about its day; None where it declares nothing."""
     if deployment is None:
         return None
+    idle = _idle_text(deployment)
     if deployment.demand is not None:
         curve, reuse = deployment.demand, (deployment.day or DayTerms()).idle_reuse
-        return Use(share=use_of_curve(curve, reuse), kind=curve.kind, evidence=_curve_text(curve, reuse), curve=curve)
+        return Use(
+            share=use_of_curve(curve, reuse), kind=curve.kind, evidence=_curve_text(curve, reuse) + idle, curve=curve
+        )
     if not deployment.utilisation:
         return None
     return Use(
-        share=deployment.utilisation, kind="declared", evidence=f"{deployment.utilisation:.0%} of the day at this load"
+        share=deployment.utilisation,
+        kind="declared",
+        evidence=f"{deployment.utilisation:.0%} of the day at this load{idle}",
+    )
+
+
+def _idle_text(deployment: Deployment) -> str:
+    """How idle hours draw power, where its owner pays for it."""
+    if deployment.tco is None or not deployment.tco.power_kw:
+        return ""
+    power = deployment.power
+    return (
+        f", idle at {power.idle_watts:,.0f} W" if power and power.idle_watts is not None else ", idle power as at work"
     )
 
 
@@ -99,7 +114,7 @@ def _fleet(terms: DayTerms) -> list[Change[Business]]:
         inputs["unit_ratio"] = whole / terms.units_needed
         said.append(f"{whole} units for {terms.units_needed:g}")
     if terms.usd_per_gpu_hour is not None:
-        inputs["usd_per_gpu_hour"] = terms.usd_per_gpu_hour
+        inputs |= {"usd_per_gpu_hour": terms.usd_per_gpu_hour, "idle_saving_usd": 0.0}
         said.append(f"${terms.usd_per_gpu_hour:g}/GPU-h")
     if not inputs:
         return []
@@ -108,8 +123,9 @@ def _fleet(terms: DayTerms) -> list[Change[Business]]:
         "spare_share": "spares",
         "unit_ratio": "units",
         "usd_per_gpu_hour": "GPU price",
+        "idle_saving_usd": "",
     }
-    factor = ", ".join(names[key] for key in inputs)
+    factor = ", ".join(names[key] for key in inputs if names[key])
     return [Change(factor=factor, kind="declared", evidence=", ".join(said), apply=put(**inputs))]
 
 

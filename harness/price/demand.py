@@ -86,6 +86,14 @@ def week_rates(card: PriceCard, curve: DemandCurve, epoch_s: float) -> Rates | N
     )
 
 
+def week_labels(card: PriceCard, epoch_s: float) -> dict[str, float]:
+    """Share of the week of `epoch_s` at each window of a card of one period; '' is outside all."""
+    monday, quarters = week_of(epoch_s), _WEEK_S // _QUARTER_S
+    names = [moment.label.partition("/")[2] for quarter in range(quarters)
+             if (moment := rates_at(card, monday + quarter * _QUARTER_S)) is not None]  # fmt: skip
+    return {name: names.count(name) / len(names) for name in sorted(set(names))}
+
+
 def _quarters(card: PriceCard, curve: DemandCurve, monday_s: float) -> Iterator[tuple[Rates, float]]:
     plain = len(card.periods) == 1 and not card.periods[0].windows
     for quarter in range(1 if plain else _WEEK_S // _QUARTER_S):

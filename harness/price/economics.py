@@ -4,6 +4,7 @@ Here yield is computed: revenue of the seller's card over the owner's cost, less
 whose cost depends on what the endpoint declares; what it does not declare is None with a reason, never invented.
 """
 
+import math
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
@@ -23,10 +24,12 @@ from harness.price.bridge import (
 from harness.price.buyer_bridge import buyer_bridge
 from harness.price.case import Case, read_case
 from harness.price.day import use_of_day
+from harness.price.hours import hours_of_card
 from harness.price.intervals import declared_ranges, money_intervals
 from harness.price.ledger import Ledger
-from harness.price.ratio import cost_per_token, revenue_and_cost
+from harness.price.ratio import break_even_share, cost_per_token, revenue_and_cost
 from harness.price.results import Comparison, Day, Economics, Owner
+from harness.price.tco import idle_saving_usd, usd_per_worked_hour
 
 __all__ = ["economics_json", "price", "read_economics", "write_economics"]
 
@@ -66,11 +69,12 @@ def economics_of(case: Case) -> Economics:
         yield_ratio=earned,
         yield_basis=None if earned is None else basis,
         gross_margin=_gross_margin(earned, reasons),
-        break_even_utilisation=None if earned is None or earned <= -1 else 1 / (1 + earned),
+        break_even_utilisation=_break_even(case, earned, "break_even_utilisation", reasons),
         day=_day(case, owned, ledger, reasons),
         comparisons=tuple(_comparison(case, compared, reasons) for compared in case.compared),
         waterfall=seller_bridge(case, found, ledger, reasons),
         buyer_waterfall=buyer_bridge(case, reasons),
+        hours=hours_of_card(case, reasons),
         notes=tuple(_notes(case, fraction)),
         intervals=money_intervals(case, reasons),
         ranges=declared_ranges(case, owned, earned),
@@ -86,7 +90,7 @@ def _yield(case: Case, ledger: Ledger | None) -> float | None:
 
 def _why_no_yield(case: Case, ledger: Ledger | None) -> str:
     if case.hour is None and case.own is not None:
-        return f"a bought API: what serving it costs its seller is not known; {no_hour_reason(case)}"
+        return "its seller's cost cannot be measured: add `deployment:`, or see `price --assume-deployment`"
     if case.hour is None:
         return f"{no_hour_reason(case)}; {ADD_CARD}"
     if ledger is None:
@@ -104,6 +108,17 @@ def _gross_margin(earned: float | None, reasons: dict[str, str]) -> float | None
     return 1 - 1 / (1 + earned)
 
 
+def _break_even(case: Case, earned: float | None, key: str, reasons: dict[str, str]) -> float | None:
+    """Share of the hours that must be worked at this load; above 1 it cannot be done."""
+    if earned is None or earned <= -1 or case.hour is None or case.deployment is None:
+        return None
+    found = break_even_share(1 + earned, idle_saving_usd(case.deployment) / case.hour.usd)
+    if found < math.inf:
+        return found
+    reasons[key] = "never: an hour of work earns less than the power that it takes"
+    return None
+
+
 def _day(case: Case, owned: Owner, ledger: Ledger | None, reasons: dict[str, str]) -> Day:
     """Unit cost and yield over the declared day: the only place where idle exists."""
     use = use_of_day(case.deployment)
@@ -119,7 +134,8 @@ def _day(case: Case, owned: Owner, ledger: Ledger | None, reasons: dict[str, str
     business, day = measured_business(case, ledger), day_business(case, ledger)
     if business is None or day is None:
         reasons |= dict.fromkeys(("day.yield_ratio", "day.usd_revenue", "day.usd_cost"), reasons.get("yield_ratio", ""))
-        over, books = 1 / use.share, None
+        usd = case.hour.usd if case.hour else 0.0
+        over, books = usd_per_worked_hour(case.deployment, usd, use.share) / usd if usd else 1 / use.share, None
     else:
         over, books = cost_per_token(day) / cost_per_token(business), revenue_and_cost(day)
     return Day(
@@ -148,7 +164,7 @@ def _comparison(case: Case, ledger: Ledger, reasons: dict[str, str]) -> Comparis
         price_date=ledger.card.as_of,
         usd_per_1k_useful=cost,
         yield_ratio=earned,
-        break_even_utilisation=None if earned is None or earned <= -1 else 1 / (1 + earned),
+        break_even_utilisation=_break_even(case, earned, f"{key}.break_even_utilisation", reasons),
     )
 
 

@@ -5,7 +5,7 @@ fraction of the bound that this run reached leaves room for a yield. Between the
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,6 +14,8 @@ from harness.theory import Shape, best_bound, math_rate
 
 Verdict = Literal["above", "below", "cannot tell"]
 _COUNTS = (1, 2, 4, 8, 16)
+#: months: a price of an hour that is older than the newest by this or more is history
+_STILL_ASKED = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +35,7 @@ def price_floor(
     """The cheapest of the catalog's verified accelerators and hours for this model; None where none can hold it."""
     known = {one.name: one for one in accelerators if one.status == "verified"}
     cheapest: dict[str, GpuHour] = {}
-    for hour in hours:
+    for hour in still_asked([hour for hour in hours if hour.status == "verified"]):
         if hour.status != "verified" or hour.accelerator not in known or not hour.usd_per_gpu_hour:
             continue
         best = cheapest.get(hour.accelerator)
@@ -41,6 +43,18 @@ def price_floor(
             cheapest[hour.accelerator] = hour
     found = [_floor(deployment, shape, known[name], hour) for name, hour in cheapest.items()]
     return min((one for one in found if one is not None), key=lambda one: one.usd_per_request, default=None)
+
+
+def still_asked(rows: Sequence[GpuHour]) -> list[GpuHour]:
+    """Less those that are a year older than the newest: an old offer cannot be bought any more."""
+    newest = max((_months(row.as_of) for row in rows), default=0)
+    return [row for row in rows if newest - _months(row.as_of) < _STILL_ASKED]
+
+
+def _months(day: str) -> int:
+    """2026-09, 2026-09-14 or 2026 (its end), in months."""
+    year, month, *_ = (*day.split("-"), "12")
+    return 12 * int(year) + int(month)
 
 
 def _floor(deployment: Deployment, shape: Shape, accelerator: Accelerator, hour: GpuHour) -> Floor | None:

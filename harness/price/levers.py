@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from harness.price.ratio import Business, Sale, revenue_and_cost, revenue_over_cost
+from harness.price.ratio import Business, Sale, break_even_share, revenue_and_cost, revenue_over_cost
 from harness.providers import Rates
 
 MOST_BARS = 5
@@ -42,10 +42,20 @@ def levers(business: Business, wanted_yield: float) -> tuple[Lever, ...]:
     times = (1 + wanted_yield) / ratio if ratio > 0 else float("inf")
     return (
         _share("engine, of theory", business.efficiency, times, "the bound is 100%"),
-        _share("utilisation of a day", business.utilisation, times, "a day has no more hours"),
+        _use(business, wanted_yield, times),
         _hour(business, wanted_yield),
         _price(business, times),
     )
+
+
+def _use(business: Business, wanted_yield: float, times: float) -> Lever:
+    """Share of the day: revenue grows with it, and so does the power of an owned accelerator."""
+    saved = business.idle_saving_usd / business.usd_per_gpu_hour
+    if not saved or times == float("inf"):
+        return _share("utilisation of a day", business.utilisation, times, "a day has no more hours")
+    full = revenue_over_cost(replace(business, utilisation=1.0)) / (1 + wanted_yield)
+    to = break_even_share(full, saved)
+    return _share("utilisation of a day", business.utilisation, to / business.utilisation, "a day has no more hours")
 
 
 def _share(name: str, now: float, times: float, why: str) -> Lever:
@@ -63,7 +73,9 @@ def _hour(business: Business, wanted_yield: float) -> Lever:
     left = revenue / (1 + wanted_yield) - business.fixed_usd_per_gpu_hour if wanted_yield > -1 else 0.0
     if left <= 0:
         return Lever(name=name, now=now, to=None, unit="$/GPU-h", why="cannot: not even for nothing")
-    return Lever(name=name, now=now, to=left / paid, unit="$/GPU-h")
+    return Lever(
+        name=name, now=now, to=left / paid + business.idle_saving_usd * (1 - business.utilisation), unit="$/GPU-h"
+    )
 
 
 def _price(business: Business, times: float) -> Lever:

@@ -6,16 +6,17 @@ run and from declared prices and demand; nothing here was measured at another si
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from harness.errors import InputError, Mistake
 from harness.price.case import Case
-from harness.price.comparable import Offer
+from harness.price.comparable import Offer, sells
 from harness.price.demand import mean_share
 from harness.price.fleet import Fleet, day_ledger
 from harness.price.floor import Floor, Verdict, against_floor
+from harness.price.ratio import break_even_share
 from harness.price.sourcing import HOURS_PER_MONTH, Mix, Sources, cheapest_mix, own_share
-from harness.price.tco import hour_of
+from harness.price.tco import idle_saving_usd, usd_per_worked_hour
 from harness.providers import DayTerms, DemandCurve, Deployment
 
 
@@ -95,7 +96,7 @@ def make_plan(case: Case, found: Sequence[Offer], floor: Floor | None, ask: Ask,
     deployment, hour = case.deployment, case.hour
     assert deployment is not None and hour is not None
     curve, fleet = ask.curve, _fleet(unit, deployment, ask)
-    versus = tuple(_versus(unit, offer, curve, floor, reached) for offer in found)
+    versus = tuple(_versus(unit, offer, deployment.model.name, curve, floor, reached) for offer in found)
     cheapest = min(versus, key=lambda one: one.usd_per_mtok, default=None)
     per_hour = unit.tokens_per_hour / 1e6
     sources = Sources(
@@ -140,6 +141,7 @@ class _Unit:
     usd_per_hour: float
     input_per_output: float
     output_per_request: float
+    idle_saved: float  # share of an hour's price that an idle hour saves
 
     @property
     def tokens_per_hour(self) -> float:
@@ -169,24 +171,32 @@ def _unit(case: Case) -> _Unit:
         usd_per_hour=usd_per_s * 3600,
         input_per_output=shape.isl_tokens / shape.osl_tokens,
         output_per_request=shape.osl_tokens,
+        idle_saved=idle_saving_usd(case.deployment) / case.hour.usd if case.deployment and case.hour else 0.0,
     )
 
 
 # -- break-even ---------------------------------------------------------------------------------------------------
 
 
-def _versus(unit: _Unit, offer: Offer, curve: DemandCurve, floor: Floor | None, reached: float | None) -> Versus:
-    """u* = C / R at full use, V* = c 730 / p; the tokens bought are counted as this run's were."""
+def _versus(
+    unit: _Unit, offer: Offer, model: str, curve: DemandCurve, floor: Floor | None, reached: float | None
+) -> Versus:
+    """u* = C / R at full use, V* = c 730 / p; the tokens bought are counted as this run's were.
+
+    The floor is that of the measured model: a card that sells another one is neither above nor below it.
+    """
     per_mtok = offer.usd_per_request / unit.tokens_per_request * 1e6
     even = break_even(unit.usd_per_hour, unit.tokens_per_hour, per_mtok)
+    if unit.idle_saved:
+        even = break_even_share(1 / even, unit.idle_saved)
     return Versus(
         price_card=offer.card.name,
         price_date=offer.card.as_of,
         usd_per_mtok=per_mtok,
         break_even_utilisation=even,
-        break_even_mtok_per_month=break_even_mtok(unit.usd_per_hour, per_mtok),
+        break_even_mtok_per_month=even * unit.tokens_per_hour * HOURS_PER_MONTH / 1e6,
         own_share=own_share(curve, even),
-        floor=against_floor(offer.usd_per_request, floor, reached),
+        floor=against_floor(offer.usd_per_request, floor if sells(offer.card, model) else None, reached),
     )
 
 
@@ -253,8 +263,8 @@ def _answers(case: Case, unit: _Unit, deployment: Deployment, ask: Ask, found: S
         rows.append(
             Answer(
                 way=f"the box at {hours:g} h/day",
-                usd=_per_hour_of_work(deployment, unit.usd_per_hour, hours) / 3600 * seconds,
-                basis="hours are declared; power only while it works" if tco else "paid all day, hours are declared",
+                usd=_worked_hour_usd(case, hours) / 3600 * seconds,
+                basis=f"hours are declared; {_idle_words(deployment)}",
             )
         )
     for offer in found[:1]:
@@ -263,14 +273,19 @@ def _answers(case: Case, unit: _Unit, deployment: Deployment, ask: Ask, found: S
     return tuple(rows)
 
 
-def _per_hour_of_work(deployment: Deployment, usd_per_hour: float, hours_per_day: float) -> float:
-    """USD per worked hour of the unit: everything but an owner's power is paid all day."""
-    if deployment.tco is None:
-        return usd_per_hour * 24 / hours_per_day
-    parts = hour_of(deployment.tco)
-    idle = hour_of(replace(deployment.tco, power_kw=0.0)).usd + parts.colocation_usd / deployment.tco.availability
-    power = parts.power_usd / deployment.tco.availability
-    return (idle * 24 / hours_per_day + power) * deployment.count
+def _worked_hour_usd(case: Case, hours_per_day: float) -> float:
+    """USD per worked hour of the unit, as the day's ledger has it."""
+    assert case.deployment is not None and case.hour is not None
+    return usd_per_worked_hour(case.deployment, case.hour.usd, hours_per_day / 24) * case.deployment.count
+
+
+def _idle_words(deployment: Deployment) -> str:
+    if deployment.tco is None or not deployment.tco.power_kw:
+        return "paid all day"
+    power = deployment.power
+    if power is None or power.idle_watts is None:
+        return "idle power is not declared: as at work"
+    return f"idle at {power.idle_watts:,.0f} W"
 
 
 def _verdict(versus: Sequence[Versus], curve: DemandCurve) -> str:

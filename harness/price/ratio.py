@@ -6,6 +6,7 @@ DeepSeek's published day and the five constraints on it (model mix, free use, ni
 without re-use at night, imbalance and spares) are inputs of it, as are a measured run's efficiency, batch and day.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -44,6 +45,7 @@ class Business:
     fleet_ratio: float = 1.0  # hours paid / hours needed by demand: 1 = idle nodes find other work
     unit_ratio: float = 1.0  # whole units bought / units needed
     spare_share: float = 0.0
+    idle_saving_usd: float = 0.0  # what an hour that is not worked costs less: an owner's power at work less idle
     fixed_usd_per_gpu_hour: float = 0.0  # cost that no accelerator's hour holds: people, licences
     hours: float = 1.0  # accelerator-hours that money is told for; no ratio depends on it
 
@@ -73,7 +75,8 @@ def revenue_and_cost(business: Business) -> tuple[float, float]:
     """USD that `hours` accelerator-hours bring, and what they cost."""
     revenue = output_tokens_per_gpu_hour(business) * usd_per_output_token(business)
     paid_hours = business.fleet_ratio * business.unit_ratio * (1 + business.spare_share)
-    cost = business.usd_per_gpu_hour * paid_hours + business.fixed_usd_per_gpu_hour
+    usd_per_paid_hour = business.usd_per_gpu_hour - business.idle_saving_usd * (1 - business.utilisation)
+    cost = usd_per_paid_hour * paid_hours + business.fixed_usd_per_gpu_hour
     return revenue * business.hours, cost * business.hours
 
 
@@ -94,4 +97,12 @@ def break_even_utilisation(business: Business) -> float | None:
     None where nothing is earned at any use.
     """
     full = revenue_over_cost(replace(business, utilisation=1.0))
-    return 1 / full if full > 0 else None
+    return break_even_share(full, business.idle_saving_usd / business.usd_per_gpu_hour) if full > 0 else None
+
+
+def break_even_share(ratio: float, saved: float = 0.0) -> float:
+    """u* from R/C at full use, where an idle hour costs `saved` of an hour's price less: u R = C (1 - saved (1 - u)).
+
+    Infinite where not even the power is earned.
+    """
+    return (1 - saved) / (ratio - saved) if ratio > saved else math.inf

@@ -31,6 +31,7 @@ class Buyer:
     usd_per_mtok_input: float | None = None
     usd_per_mtok_output: float | None = None
     usd_per_mtok_blended: float | None = None  # this run's own mix, cached tokens at their price
+    usd_per_mtok_blended_half_cached: float | None = None  # what-if: re-priced with half of the input cached
     usd_per_mtok_blend_3to1: float | None = None  # (3 x input + output) / 4, list, no cache
     usd_per_1k_useful: float | None = None
     usd_per_1k_right: float | None = None  # bill of the graded requests over those that were right
@@ -159,6 +160,16 @@ class BuyerWaterfall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HourPrice:
+    """This run's useful answers at one kind of hour of its card, re-priced; `is_this_run`: all were sent then."""
+
+    label: str
+    usd_per_1k_useful: float
+    share_of_week: float
+    is_this_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """The same useful answers bought elsewhere, at this run's token counts; useful rate assumed equal."""
 
@@ -210,6 +221,8 @@ class Economics:
     comparisons: tuple[Comparison, ...] = ()
     waterfall: tuple[Factor, ...] = ()
     buyer_waterfall: BuyerWaterfall | None = None
+    #: a card with windows: the same answers at each of its hours, and over a flat week
+    hours: tuple[HourPrice, ...] = ()
     reasons: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     #: sampling error by dotted key; None: `reasons["intervals.<key>"]` says why

@@ -72,6 +72,22 @@ def gpu_hour(deployment: Deployment) -> GpuHour | None:
     return None
 
 
+def idle_saving_usd(deployment: Deployment) -> float:
+    """What an hour costs less while an owned accelerator stands idle: power at work less declared idle power.
+
+    0 for a rented hour, and where `idle_watts` is not declared: then idle hours are counted with power as at work.
+    """
+    tco, power = deployment.tco, deployment.power
+    if deployment.usd_per_gpu_hour is not None or tco is None or power is None or power.idle_watts is None:
+        return 0.0
+    return hour_of(tco).power_usd / tco.availability * max(0.0, 1 - power.idle_watts / power.watts)
+
+
+def usd_per_worked_hour(deployment: Deployment, usd_per_hour: float, share: float) -> float:
+    """Price of an accelerator-hour at work where `share` of the hours is worked and all are paid."""
+    return (usd_per_hour - idle_saving_usd(deployment) * (1 - share)) / share
+
+
 def sides_of(deployment: Deployment) -> dict[str, GpuHour]:
     """An owned accelerator-hour seen three ways: cash, full, rent_opportunity; empty where it is not owned."""
     tco = deployment.tco

@@ -18,7 +18,7 @@ from harness.price.floor import Floor, against_floor, price_floor
 from harness.price.plan import Ask, break_even, break_even_mtok, make_plan
 from harness.price.sourcing import HOURS_PER_MONTH, Sources, cheapest_mix, cost_of, own_share
 from harness.price.tco import hour_of
-from harness.providers import DayTerms, DemandCurve, Endpoint, GpuHour, Tco
+from harness.providers import DayTerms, DemandCurve, Endpoint, GpuHour, Power, Tco
 from harness.theory import Shape, best_bound
 from tests.cards import H100, H200, L40S, LLAMA_70B, deployment, price_card
 from tests.price.records import record
@@ -143,13 +143,17 @@ def test_a_fleet_of_whole_units_for_a_stated_demand(tmp_path):
 
 def test_api_or_local(tmp_path):
     tco = Tco(capex_usd=2000, lifetime_years=3, power_kw=0.455, pue=1.0, usd_per_kwh=0.15)
-    box = deployment(LLAMA_70B, H100, 1, "fp8", tco=tco)
+    off = Power(watts=455, boundary="wall", idle_watts=0.0)
+    box = deployment(LLAMA_70B, H100, 1, "fp8", tco=tco, power=off)
     plan = plan_of(tmp_path, box, hours_per_day=1.0)
     ways = {answer.way: answer.usd for answer in plan.answers}
     seconds = 400 / 1000
     assert ways["electricity only"] == pytest.approx(0.455 * 0.15 / 3600 * seconds)
     capital = 2000 / 3 / 8760
     assert ways["the box at 1 h/day"] == pytest.approx((capital * 24 + 0.455 * 0.15) / 3600 * seconds)
+    always = {one.way: one for one in plan_of(tmp_path, replace(box, power=None), hours_per_day=1.0).answers}
+    assert always["the box at 1 h/day"].usd == pytest.approx(hour_of(tco).usd * 24 / 3600 * seconds)
+    assert "as at work" in always["the box at 1 h/day"].basis
     assert ways["the box at 24 h/day"] == pytest.approx(hour_of(tco).usd / 3600 * seconds)
     assert ways["cheap"] == pytest.approx((100 * 0.5 + 400 * 2) / 1e6)
     rented = {answer.way: answer for answer in plan_of(tmp_path).answers}

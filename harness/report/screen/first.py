@@ -31,8 +31,10 @@ def first_screen(contents: RunContents) -> FirstScreen:
         columns=table[0],
         rows=table[1],
         why=_why(contents),
+        what_if=_what_if(contents),
         rc=(factors[0].rc_before, factors[-1].rc_after) if factors else None,
         factors=factors,
+        curve=money.day.curve if money else None,
         to_break_even=to_break_even(contents),
         factors_note=_factors_note(contents),
         price_path=money.buyer_waterfall if money and contents.run.valid and contents.kind == "buyer" else None,
@@ -67,9 +69,6 @@ def validity(contents: RunContents) -> Validity:
         parts.append(f"{requests.failed:,} failed")
     if requests.censored:
         parts.append(f"{requests.censored:,} censored")
-    money = contents.economics
-    if contents.kind == "buyer" and money is not None and money.buyer.measured_at is not None:
-        parts.append(f"{money.buyer.measured_at} from {q.counted(money.buyer.places or 1, 'place')}")
     return Validity(valid=run.valid, text=", ".join(parts), reasons=tuple(run.invalid_reasons))
 
 
@@ -121,8 +120,17 @@ def _why(contents: RunContents) -> str | None:
     if mix.cached_share is not None:
         parts.append(f"{q.percent(round(mix.cached_share, 2))} cache hits")
     if useful.share is not None:
-        parts.append(f"{q.percent(round(1 - useful.share, 3))} not useful")
+        parts.append(f"{q.fraction(1 - useful.share)} not useful")
     return ", ".join(parts) or None
+
+
+def _what_if(contents: RunContents) -> str | None:
+    """What cache hits would make of the price of a bought token."""
+    money = contents.economics
+    usd = None if money is None or contents.kind != "buyer" else money.buyer.usd_per_mtok_blended_half_cached
+    if usd is None:
+        return None
+    return f"with 50% cache hits your mix would be {q.usd(usd)} (re-priced, not measured)"
 
 
 def _latencies(contents: RunContents) -> tuple[Latency, ...]:

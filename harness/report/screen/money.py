@@ -22,18 +22,44 @@ def prices(contents: RunContents) -> tuple[Price, ...]:
     note = "" if usd is not None else contents.reason(name) or _undeclared(contents)
     interval = None if usd is None else _interval(contents, name)
     why_not = "" if usd is None or interval else contents.reason(f"intervals.{name}") or ""
-    label = at_load(contents)
-    if contents.kind == "buyer" and money is not None:
-        label = money.buyer.price_label or "list"
+    label = at_load(contents) if contents.kind != "buyer" or money is None else _hour_label(money)
     too_low = usd is not None and contents.run.length_biased
     found = [Price(usd=usd, interval=interval, label=label, note=note, too_low=too_low, no_interval=why_not)]
     if money is not None and money.day.usd_per_1k_useful is not None:
-        use = f"{q.percent(_round(money.day.utilisation))}, {(money.day.kind or 'assumed').upper()}"
-        use += f" {money.day.curve}" if money.day.curve else ""
-        day = Price(usd=money.day.usd_per_1k_useful, interval=None, label=f"your day ({use})", note="", what="",
-                    too_low=too_low)  # fmt: skip
-        found.append(day)
+        use = f"{q.percent(_round(money.day.utilisation))} {(money.day.kind or 'assumed').upper()}"
+        found.append(_beside(money.day.usd_per_1k_useful, f"your day ({use})", too_low))
+    if usd is not None and money is not None:
+        found += [_beside(other, text, too_low) for other, text in _other_ways(contents, money)]
     return tuple(found)
+
+
+def _beside(usd: float, label: str, too_low: bool) -> Price:
+    return Price(usd=usd, interval=None, label=label, note="", what="", too_low=too_low)
+
+
+def _hour_label(money: Economics) -> str:
+    """The hour of the card at which this run bought."""
+    if not money.hours:
+        return f"list price of {money.buyer.price_date or 'no date'}"
+    mine = next((hour.label for hour in money.hours if hour.is_this_run), None)
+    return _at(mine) if mine else "at several hours"
+
+
+def _at(label: str) -> str:
+    return label if label.startswith(("off-", "outside ", "over ")) else f"at {label}"
+
+
+def _other_ways(contents: RunContents, money: Economics) -> list[tuple[float, str]]:
+    """The same answers at the card's other hours; what of an owner's cost is electricity."""
+    if contents.kind == "buyer":
+        return [
+            (hour.usd_per_1k_useful, f"{_at(hour.label)}, re-priced") for hour in money.hours if not hour.is_this_run
+        ][:3]
+    energy = money.owner.energy
+    if energy is None or energy.kind == "assumed" or energy.usd_per_1k_useful_electricity is None:
+        return []
+    power = f"{energy.watts:,.0f} W {energy.kind.upper()}"
+    return [(energy.usd_per_1k_useful_electricity, f"electricity, {power}")]
 
 
 def _round(share: float | None) -> float | None:
@@ -51,7 +77,8 @@ def to_break_even(contents: RunContents) -> str | None:
     times, ways = 1 / (1 + earned), []
     if fraction is not None and fraction * times <= 1:
         ways.append(f"engine {q.fraction(fraction)} -> {q.fraction(fraction * times)}")
-    if use is not None and use * times <= 1:
+    powered = money.owner.energy is not None and money.owner.energy.idle_watts is not None
+    if use is not None and use * times <= 1 and not powered:  # an idle hour costs less: use is not proportional
         ways.append(f"use {q.fraction(use * times)}")
     hour = money.owner.usd_per_gpu_hour
     if hour is not None and (deployment.day is None or deployment.day.usd_per_gpu_hour is None):
@@ -107,6 +134,8 @@ def yield_line(contents: RunContents) -> YieldLine:
         figures.append(("your day", q.signed_percent(money.day.yield_ratio)))
     if money.break_even_utilisation is not None:
         figures.append(("break-even", _break_even(money.break_even_utilisation)))
+    elif money.reasons.get("break_even_utilisation", "").startswith("never"):
+        figures.append(("break-even", "never"))
     return YieldLine(title=title, figures=tuple(figures), ratio=money.yield_ratio)
 
 
@@ -136,13 +165,15 @@ def basis(contents: RunContents) -> tuple[str, ...]:
         return ()
     parts = []
     if money.owner.usd_per_gpu_hour is not None:
-        hour = f"{q.usd(money.owner.usd_per_gpu_hour)}/GPU-h {money.owner.basis or ''} {money.owner.as_of or ''}"
+        hour = f"{q.usd(money.owner.usd_per_gpu_hour)}/GPU-h {money.owner.basis or ''} {money.owner.as_of or 'no date'}"
         span = money.ranges.get("owner.usd_per_gpu_hour")
         parts.append(f"{hour} ({_bare(span.low)}..{_bare(span.high)})" if span else hour)
     parts += _owned(money)
     if money.buyer.price_card is not None:
         rates = f"{_bare(money.buyer.usd_per_mtok_input)}/{_bare(money.buyer.usd_per_mtok_output)}"
         parts.append(f"card {money.buyer.price_card} {rates} of {money.buyer.price_date or 'no date'}")
+    if contents.kind == "buyer" and money.buyer.measured_at is not None:
+        parts.append(f"{money.buyer.measured_at} from {q.counted(money.buyer.places or 1, 'place')}")
     if money.test_bill.usd_known is not None:
         parts.append(bill_text(money))
     return tuple(" ".join(part.split()) for part in parts)

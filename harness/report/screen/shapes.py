@@ -78,8 +78,12 @@ class FirstScreen:
     columns: Four
     rows: tuple[Row, ...]
     why: str | None
+    #: a bought API: what cache hits would make of its price; reckoned
+    what_if: str | None
     rc: tuple[float, float] | None
     factors: tuple[Factor, ...]
+    #: the demand curve of the declared day
+    curve: str | None
     #: what alone would bring the day to break-even; None where it is there, or where there is no day
     to_break_even: str | None
     #: what a reader must know before the factors: whose doing the steps are

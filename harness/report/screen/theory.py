@@ -66,8 +66,14 @@ def card_table(contents: RunContents) -> tuple[Four, tuple[Row, ...]]:
     columns = ("list,\nin:out 3:1", "list,\nyour mix", "paid per\nuseful token", "paid\nover list")
     if buyer is None:
         return columns, ()
-    per_useful = None
-    if buyer.usd_per_1k_useful is not None and mix.isl_tokens is not None and mix.osl_tokens is not None:
+    path = contents.economics.buyer_waterfall if contents.economics else None
+    per_useful = path.usd_per_mtok_useful if path is not None else None
+    if (
+        path is None
+        and buyer.usd_per_1k_useful is not None
+        and mix.isl_tokens is not None
+        and mix.osl_tokens is not None
+    ):
         tokens = mix.isl_tokens + mix.osl_tokens
         per_useful = buyer.usd_per_1k_useful * 1e3 / tokens if tokens else None
     blend = buyer.usd_per_mtok_blend_3to1

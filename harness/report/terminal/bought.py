@@ -13,13 +13,13 @@ def price_path_lines(screen: FirstScreen) -> list[Line]:
     if path is None:
         return []
     head = f" From list price to useful answer   {q.usd(path.usd_per_1k_list_3to1)} -> {q.usd(path.usd_per_1k_useful)}"
-    lines = [Line(styled((left(head, 56), "bold"), right("$ per 1,000", WIDTH - 58)), spare=2)]
+    lines = [Line(styled((left(head, 56), "bold"), right("$ per 1,000", WIDTH - 58)))]
     steps = [step for step in path.steps if f"{step.ratio:.2f}" != "1.00"]
     for rank, step in enumerate(steps[:_MOST]):
         line = styled(left(f"   {cut(q.plain(step.factor, 40), 24)}", 28), f"x{step.ratio:<6.2f}")
         line.append(right(signed_usd(step.usd), 9) + "  ")
         line.append(whole_words(step.evidence, WIDTH - 47))
-        lines.append(Line(line, spare=2 + rank))
+        lines.append(Line(line, spare=max(0, rank - 1)))
     return lines
 
 

@@ -25,6 +25,8 @@ from harness.report.terminal.lines import (
 )
 
 _MONEY_COLUMN = 44
+#: the factor of the waterfall that a demand curve makes
+DAY_FACTOR = "utilisation of a day"
 _LATENCY_WIDTHS = (22, 14, 14, 14, 16)
 
 
@@ -59,7 +61,7 @@ def verdict_lines(verdicts: Sequence[Verdict]) -> tuple[Text, ...]:
 def title(endpoint: str, *about: str) -> Line:
     """Who was measured: the endpoint, and as much about it as fits."""
     line = styled(("trueyield", "bold"), "  ", (q.plain(endpoint, 34), "bold cyan"))
-    for text in filter(None, about):
+    for text in filter(None, about if about[:1] != (endpoint,) else about[1:]):
         room = WIDTH - line.cell_len - 2
         if room > 8:
             line.append(f"  {whole_words(text, room)}")
@@ -105,7 +107,7 @@ def money(screen: FirstScreen, quoted: str = "") -> list[Line]:
     for index, price in enumerate(screen.prices):
         unknown = styled(" 1,000 useful answers cost  ", (q.MISSING, "bold"))
         lines += _wrapped(unknown, price.note) if price.usd is None else _price_lines(price, bold=index == 0)
-        lines += [one(f"no [low, high]: {price.no_interval}", spare=3, indent=3)] if price.no_interval else []
+        lines += [one(f"no [low, high]: {price.no_interval}", spare=1, indent=3)] if price.no_interval else []
         lines += [one(quoted, indent=3)] if quoted and index == 0 else []
     for index, price in enumerate(screen.elsewhere[:3]):
         lines += _price_lines(price, spare=1 + 3 * index)
@@ -148,7 +150,7 @@ def _price_lines(price: Price, bold: bool = False, spare: int = 0) -> list[Line]
         line.append(f"  {label}")
         return [Line(line, spare=spare)]
     room = WIDTH - _MONEY_COLUMN
-    return [Line(line, spare=spare), Line(Text(" " * _MONEY_COLUMN + whole_words(label, room)), spare=max(spare, 2))]
+    return [Line(line, spare=spare), Line(Text(" " * _MONEY_COLUMN + whole_words(label, room)), spare=spare)]
 
 
 def theory(screen: FirstScreen) -> list[Line]:
@@ -162,12 +164,14 @@ def theory(screen: FirstScreen) -> list[Line]:
     lines = [Line(_cells(row, widths)) for row in table[:2]]
     lines += [Line(_measured(row, cells, widths), _spare(row)) for row, cells in zip(screen.rows, rows, strict=True)]
     if screen.why:
-        lines += [one(f"why: {screen.why}", indent=3), Line(joined(" Delivered ", screen.delivered, ", "))]
+        lines.append(one(f"why: {screen.why}", indent=3))
+        lines += [one(screen.what_if, spare=3, indent=3)] if screen.what_if else []
+        lines.append(Line(joined(" Delivered ", screen.delivered, ", "), spare=4))
     return lines
 
 
 def _spare(row: Row) -> int:
-    return {"limited_by": 1, "batch": 1, "interactivity": 3}.get(row.help, 0)
+    return {"limited_by": 1, "batch": 4, "interactivity": 3}.get(row.help, 0)
 
 
 def _measured(row: Row, cells: Sequence[str], widths: Sequence[int]) -> Text:
@@ -187,15 +191,17 @@ def _waterfall(screen: FirstScreen) -> list[Line]:
     if screen.rc is None:
         return []
     before, after = screen.rc
-    lines = [Line(styled((left(f" Where the yield went     R/C {before:.2f} -> {after:.2f}", 66), "bold"), "basis"))]
+    lines = [Line(styled((left(f" Where the yield went     R/C {before:.2f} -> {after:.2f}", 60), "bold"), "basis"))]
     if screen.factors_note:
         lines.append(one(screen.factors_note, spare=1, indent=3))
     ranked = sorted(screen.factors, key=lambda factor: -abs(factor.share or 0.0))
     for rank, factor in enumerate(ranked[:6]):
         line = styled(left(f"   {cut(q.plain(factor.factor, 40), 24)}", 28), f"x{factor.ratio:<6.2f}")
         line.append(right("" if factor.share is None else q.percent(round(factor.share, 2)), 5) + "  ")
-        line.append(left(q.bar(factor.share, 22), 24), "red" if factor.ratio <= 1 else "green")
-        line.append(factor.kind if factor.kind == "measured" else factor.kind.upper())
+        line.append(left(q.bar(factor.share, 16), 18), "red" if factor.ratio <= 1 else "green")
+        kind = factor.kind if factor.kind == "measured" else factor.kind.upper()
+        curve = f" {screen.curve}" if screen.curve and factor.factor == DAY_FACTOR else ""
+        line.append(whole_words(kind + curve, WIDTH - line.cell_len))
         lines.append(Line(line, spare=(0, 0, 2)[rank] if rank < 3 else 5 + rank))
     if screen.to_break_even:
         lines.append(one(screen.to_break_even, spare=1))
@@ -210,14 +216,16 @@ def where_it_went(screen: FirstScreen) -> list[Line]:
         for factor in ranked
         if f"{factor.ratio:.2f}" != "1.00"
     ]
-    return [Line(joined(" Where it went: ", parts, ", "), spare=3)] if parts else []
+    first = joined(" Where it went: ", parts, ", ")
+    rest = [part for part in parts if part not in first.plain]
+    return [Line(first), *([Line(joined("                ", rest, ", "), spare=1)] if rest else [])] if parts else []
 
 
 def latencies(screen: FirstScreen) -> list[Line]:
     """p50 / p90 / p99 in one line a metric, or all in one line beside a waterfall; a dash where n is too small."""
     if not screen.latencies:
         return [one("No latency: no request of the measure window was finished")]
-    if screen.factors:
+    if screen.factors or screen.price_path is not None:
         return [latencies_in_one(screen)]
     spares = {"e2e_s": 9, "tpot_s": 3}
     lines = [Line(_cells(("", "p50", "p90", "p99", "n"), _LATENCY_WIDTHS))]
@@ -246,7 +254,17 @@ def latencies_in_one(screen: FirstScreen) -> Line:
 def useful(screen: FirstScreen) -> Line:
     if not screen.useful_parts:
         return one(screen.useful)
-    return Line(joined(f" {screen.useful}: ", screen.useful_parts, ", "))
+    start, parts = f" {screen.useful}: ", list(screen.useful_parts)
+    words = [parts.pop()] if _points(parts[-1]) is None else []
+    while len(parts) > 2 and len(start + ", ".join([*parts, *words])) > WIDTH:  # summed, never left out
+        parts[-2:] = [f"other {sum(_points(part) or 0.0 for part in parts[-2:]):.1f}"]
+    return Line(joined(start, [*parts, *words], ", "))
+
+
+def _points(part: str) -> float | None:
+    """'wrong 4.3' -> 4.3; None: it counts nothing."""
+    last = part.rpartition(" ")[2]
+    return float(last) if last.replace(".", "", 1).isdigit() else None
 
 
 def _gates(verdicts: Sequence[Verdict]) -> list[Line]:
@@ -265,12 +283,21 @@ def foot(screen: FirstScreen, steps: Sequence[str]) -> list[Line]:
     """What the money rests on, and what to do next."""
     lines = []
     if screen.basis:
-        first = joined(" Basis: ", screen.basis, "; ")
-        lines.append(Line(first, spare=1))
-        rest = [part for part in screen.basis if q.plain(part, WIDTH - 2) not in first.plain]
-        lines += [Line(joined("        ", rest, "; "), spare=4)] if rest else []
+        lines += _basis(screen.basis)
     lines += [
         Line(styled(" ", ("next: ", "bold"), whole_words(step, WIDTH - 8)), spare=7 * rank)
         for rank, step in enumerate(steps[:2])
     ]
+    return lines
+
+
+def _basis(parts: Sequence[str]) -> list[Line]:
+    """Every part whole, as many to a line as fit; the first line never leaves."""
+    lines: list[Line] = []
+    rest = list(parts)
+    while rest:
+        line = joined("        " if lines else " Basis: ", rest, "; ")
+        lines.append(Line(line, spare=1 if lines else 0))
+        shown = sum(q.plain(part, WIDTH - 2) in line.plain for part in rest)
+        rest = rest[max(1, shown) :]
     return lines

@@ -1,5 +1,7 @@
 """A frontier in, the closing table's lines of a sweep out: the quoted level's money, all levels, theory beside it."""
 
+from dataclasses import replace
+
 from rich.text import Text
 
 from harness.report import quantities as q
@@ -30,7 +32,7 @@ def sweep_lines(found: Frontier) -> list[Line]:
         *run_table.theory(screen),
         *_load(screen),
         *run_table.where_it_went(screen),
-        run_table.latencies_in_one(screen),
+        replace(run_table.latencies_in_one(screen), spare=3),
         *run_table.foot(screen, found.next_steps),
     ]
 
@@ -44,7 +46,7 @@ def _levels(found: Frontier) -> list[Line]:
         words.append("~ short run: too low")
     if any(row.cells[7] == "held" for row in found.rows):
         words.append("held: demand-limited")
-    return [*lines, Line(joined(" ", words, "; "), spare=2)]
+    return [*lines, Line(joined(" ", words, "; "), spare=1)]
 
 
 def _level(row: LevelRow) -> Text:
