@@ -138,8 +138,8 @@ class _Sayer:
 
 
 def _versus(plan: Plan) -> list[str]:
-    """A head and a line a card; `own`: own capacity that this demand justifies, over its peak."""
-    head = ("card", "as of", "$/M", "use u*", "M tok/month", "own", "price is")
+    """A head and a line a card, and what two of its columns mean."""
+    head = ("card", "as of", "$/M", "pays at", "M tok/month", "own", "price is")
     rows = [
         (
             q.plain(one.price_card, 23),
@@ -155,7 +155,7 @@ def _versus(plan: Plan) -> list[str]:
     return [
         f"  {card:<24}{as_of:<8}{price:>6}{even:>8}{volume:>12}{own:>6}  {floor}"
         for card, as_of, price, even, volume, own, floor in (head, *rows)
-    ]
+    ] + ["  pays at: share of the hours worked; own: capacity to own, over the demand's peak"]
 
 
 def _show_fleet(say: _Sayer, plan: Plan, ask: Ask) -> None:
