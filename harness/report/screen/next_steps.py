@@ -57,7 +57,7 @@ def _declare(contents: RunContents) -> list[str]:
     if contents.kind == "buyer" and not compared:
         steps.append("name cards under compare_with to see the same answers' price elsewhere")
     if contents.kind == "seller" and deployment is not None and not (deployment.utilisation or deployment.demand):
-        steps.append("declare deployment.utilisation or demand to see your day beside full load")
+        steps.append("declare deployment.utilisation or demand to see the yield of your day")
     return steps
 
 
