@@ -100,7 +100,7 @@ def _lines(found: AssumedYield) -> list[str]:
     )
     costs = f"({q.usd(found.usd_per_mtok_output_low)}..{q.usd(found.usd_per_mtok_output_high)})"
     share = f"({q.fraction(found.fraction_low)}..{q.fraction(found.fraction_high)})"
-    priors = ", ".join(found.priors)
+    priors = ", ".join(f"{name} UNVERIFIED" if name in found.unverified else name for name in found.priors)
     made = f"  costs {costs} to make: {share} of the bound, {found.batch:,.0f} at once ({found.limited_by}); {priors}"
     band = f"  band ({q.signed_percent(found.yield_low)}..{q.signed_percent(found.yield_high)})"
     return [head, on, basis, sold, made, f"{band} -> {_VERDICTS[found.floor]}"]

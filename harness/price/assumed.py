@@ -42,6 +42,7 @@ class AssumedYield:
     fraction_low: float | None = None
     fraction_high: float | None = None
     priors: tuple[str, ...] = ()
+    unverified: tuple[str, ...] = ()  # those of them that nobody published a measurement for
     usd_per_mtok_output_low: float | None = None
     usd_per_mtok_output_high: float | None = None
     yield_low: float | None = None
@@ -111,6 +112,7 @@ def _band(names: AssumedYield, assumed: Deployment, shape: Shape, limit: float |
         fraction_low=expected.low / best.output_tokens_per_s,
         fraction_high=expected.high / best.output_tokens_per_s,
         priors=expected.priors,
+        unverified=tuple(name for name in expected.priors if priors[name].status != "verified"),
         usd_per_mtok_output_low=least,
         usd_per_mtok_output_high=most,
         yield_low=sold / most - 1,

@@ -52,7 +52,9 @@ def test_the_band_by_hand(tmp_path):
     assert found.usd_per_mtok_output_low == pytest.approx(4 * 2.0 / 3600 / rates[1] * 1e6)
     assert 0.2 < found.fraction_low <= 0.25 * 1.01 and found.fraction_low < found.fraction_high <= 0.5 * 1.01
     assert found.floor == "above" and found.label == "assumed"
-    assert set(found.priors) == {"decode-large-batch", "prefill-dense"}
+    assert set(found.priors) == {"decode-large-batch", "prefill-dense"} and found.unverified == ()
+    rumour = PRIORS | {"prefill-dense": replace(PRIORS["prefill-dense"], status="unverified")}
+    assert assumed_yield(read_case(bought(tmp_path)), FOUR, HOUR, rumour).unverified == ("prefill-dense",)
 
 
 def test_what_comes_fast_was_not_made_in_a_large_batch(tmp_path):
@@ -130,6 +132,7 @@ def test_the_command_labels_it_and_leaves_economics_alone(tmp_path):
     folder = bought(tmp_path)
     done = called(folder, "--assume-deployment", "4xh100-sxm", "--assume-model", "llama-3.3-70b")
     assert done.exit_code == 0, done.output
+    assert "decode-large-batch UNVERIFIED" in done.output
     assert "ASSUMED" in done.output and "never gated" in done.output and "price is above cost floor" in done.output
     assert all(len(line) <= 80 for line in done.output.splitlines())
     assert not (folder / "economics.json").exists()
