@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.price.cost import Usage, blend_3to1, usage_usd
-from harness.price.ratio import Business, Sale, break_even_utilisation, revenue_over_cost
+from harness.price.ratio import Business, Sale, break_even_share, break_even_utilisation, revenue_over_cost
 from harness.price.splits import split
 from harness.price.waterfall import Change, waterfall
 from harness.providers import Rates
@@ -228,3 +228,12 @@ def test_yield_rises_with_use_and_price(low, high, dearer):
     assert poor <= rich
     rates = replace(R1, usd_per_mtok_output=R1.usd_per_mtok_output * dearer)
     assert revenue_over_cost(selling(rates)) >= revenue_over_cost(selling(R1))
+
+
+@given(ratio=st.floats(0.2, 8), saved=st.floats(0, 0.15), use=st.floats(0.05, 1))
+def test_break_even_with_idle_power_earns_just_the_cost(ratio, saved, use):
+    """u R = C (1 - s (1 - u)): at u* revenue equals the cost of worked and idle hours; more use never earns less."""
+    found = break_even_share(ratio, saved)
+    assert found * ratio == pytest.approx(1 - saved * (1 - found))
+    assert (use * ratio >= 1 - saved * (1 - use)) == (use >= found) or use == pytest.approx(found)
+    assert break_even_share(saved, saved) == math.inf
