@@ -61,6 +61,7 @@ def test_the_headline_is_the_same_everywhere(tmp_path_factory, kind, times, usef
         assert "Where the yield went" in shown
     else:
         assert "From list price to useful answer" in shown
+    assert "Largest step from" in page
     assert all(len(line) <= 80 for text in (shown, told) for line in text.splitlines())
 
 

@@ -37,6 +37,7 @@ def first_screen(contents: RunContents) -> FirstScreen:
         curve=money.day.curve if money else None,
         to_break_even=to_break_even(contents),
         factors_note=_factors_note(contents),
+        largest=_largest(contents),
         price_path=money.buyer_waterfall if money and contents.run.valid and contents.kind == "buyer" else None,
         latencies=_latencies(contents),
         useful=_useful(contents),
@@ -94,6 +95,20 @@ def length_bias(contents: RunContents) -> str | None:
 def too_low(contents: RunContents, key: str) -> bool:
     """Long answers are missing in this run, and the metric hangs on them."""
     return contents.run.length_biased and key in _LEAN_LOW
+
+
+def _largest(contents: RunContents) -> str | None:
+    """What ate most of the theoretical yield, or made most of a bought answer's price."""
+    money = contents.economics
+    if money is None or not contents.run.valid:
+        return None
+    path = money.buyer_waterfall.steps if money.buyer_waterfall and contents.kind == "buyer" else ()
+    steps = [step for step in (money.waterfall or path) if step.share is not None]
+    if not steps:
+        return None
+    most = max(steps, key=lambda step: abs(step.share or 0.0))
+    kind = most.kind if most.kind == "measured" else most.kind.upper()
+    return f"{most.factor} x{most.ratio:.2f} ({kind})"
 
 
 def _factors_note(contents: RunContents) -> str | None:

@@ -88,6 +88,8 @@ class FirstScreen:
     to_break_even: str | None
     #: what a reader must know before the factors: whose doing the steps are
     factors_note: str | None
+    #: the step that weighs most, of either bridge, in words
+    largest: str | None
     #: a bought API: what stands between the list price and a useful answer
     price_path: BuyerWaterfall | None
     latencies: tuple[Latency, ...]
