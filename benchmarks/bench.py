@@ -12,6 +12,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from benchmarks.errors import read_truth, split_by_connection, spread, stamp_errors
 from benchmarks.truth import Load, TruthServer, certificate
@@ -24,7 +25,7 @@ COLUMNS = (
     "TTFT error ms, mean / p99",
     "ITL error ms, mean / p99",
     "cold TTFT error",
-    "RSS MB (engine + Locust)",
+    "RSS MB, median of the run (peak)",
     "truth late us, p99",
 )
 TICKS_PER_S = 100  # USER_HZ of /proc/<pid>/stat on Linux
@@ -45,13 +46,8 @@ class Usage:
 
     locust_s: float
     engine_s: float
-    locust_mb: float
-    engine_mb: float
-
-    @property
-    def rss_mb(self) -> str:
-        """Sum and parts."""
-        return f"{self.locust_mb + self.engine_mb:.0f} ({self.engine_mb:.0f} + {self.locust_mb:.0f})"
+    rss_mb: float  # median of the samples while the engine lived
+    peak_mb: float  # sum of each process's own peak
 
 
 def main() -> None:
@@ -81,7 +77,8 @@ def row(load: Load, *, blocked: bool = False) -> str:
     return (
         f"| {load.streams} @{load.interval_ms:g} ms{', TLS' if load.tls else ''} | {per_delta:.1f} "
         f"({engine * 1e6 / deltas:.1f} + {locust * 1e6 / deltas:.1f}) | {per_delta * load.deltas / 1e3:.2f} "
-        f"| {warmed['ttft']} | {warmed['itl']} | {warmed['cold']} | {usage.rss_mb} | {server['late_us']['p99']} |"
+        f"| {warmed['ttft']} | {warmed['itl']} | {warmed['cold']} | {usage.rss_mb:.0f} ({usage.peak_mb:.0f}) "
+        f"| {server['late_us']['p99']} |"
     )
 
 
@@ -127,17 +124,22 @@ def run_locust(load: Load, folder: Path, blocked: bool) -> Usage:
 def watch(process: "subprocess.Popen[bytes]") -> Usage:
     """Sample Locust and its engine until the end; the report's child process is not counted."""
     cpu: dict[str, dict[int, float]] = {"locust": {}, "engine": {}}
-    rss: dict[str, dict[int, float]] = {"locust": {}, "engine": {}}
+    peaks: dict[int, float] = {}
+    sums: list[float] = []
     while process.poll() is None:
-        for pid, name in _tree(process.pid).items():
+        tree, now_mb = _tree(process.pid), 0.0
+        for pid, name in tree.items():
             try:
                 cpu[name][pid] = _cpu_s(pid)
-                rss[name][pid] = max(rss[name].get(pid, 0), _peak_mb(pid))
+                peaks[pid] = _status_mb(pid, "VmHWM")
+                now_mb += _status_mb(pid, "VmRSS")
             except (OSError, IndexError, StopIteration):
                 continue
+        if "engine" in tree.values():
+            sums.append(now_mb)
         time.sleep(0.05)
-    seconds, mb = ({name: sum(found[name].values()) for name in found} for found in (cpu, rss))
-    return Usage(seconds["locust"], seconds["engine"], mb["locust"], mb["engine"])
+    seconds = {name: sum(found.values()) for name, found in cpu.items()}
+    return Usage(seconds["locust"], seconds["engine"], median(sums), sum(peaks.values()))
 
 
 def _tree(root: int) -> dict[int, str]:
@@ -160,9 +162,9 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
-def _peak_mb(pid: int) -> float:
+def _status_mb(pid: int, field: str) -> float:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
 
 if __name__ == "__main__":

@@ -25,17 +25,21 @@ class Load:
 
 
 def build(tls: bool = False) -> Path:
-    """Compile the server once; returns the program."""
-    BUILD.mkdir(exist_ok=True)
+    """The truth server, compiled once; returns the program."""
     program = BUILD / ("truth_server_tls" if tls else "truth_server")
+    return compiled(SOURCE, program, ("-DTLS", "-lssl", "-lcrypto") if tls else ())
+
+
+def compiled(source: Path, program: Path, options: tuple[str, ...] = ()) -> Path:
+    """The program, made from its source where that is newer."""
+    BUILD.mkdir(exist_ok=True)
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
-        raise SystemExit("make bench needs a C compiler for its truth server: install gcc")
-    if not program.exists() or program.stat().st_mtime < SOURCE.stat().st_mtime:
-        options = ["-DTLS", "-lssl", "-lcrypto"] if tls else []
-        made = subprocess.run([compiler, "-O2", "-Wall", "-o", program, SOURCE, *options], check=False)
+        raise SystemExit("the benchmarks need a C compiler: install gcc")
+    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+        made = subprocess.run([compiler, "-O2", "-Wall", "-o", program, source, *options], check=False)
         if made.returncode:
-            raise SystemExit("the truth server did not compile" + (": install libssl-dev" if tls else ""))
+            raise SystemExit(f"{source.name} did not compile" + (": install libssl-dev" if "-lssl" in options else ""))
     return program
 
 

@@ -53,6 +53,9 @@ def _ask(plan: Plan, key: str | None, client: Client) -> dict[str, Any]:
     )  # fmt: skip
     call = build_call(plan, _Question(), identity, resolve_target(endpoint), key)
     record = decode_record(client.call(call).line)
+    if record.outcome is Outcome.CUT and record.connection == "reused" and not record.reads:
+        # The server had closed an idle connection of an earlier question: that says nothing about this one.
+        record = decode_record(client.call(call).line)
     # A cap of a few tokens may end a thought that is not shown before anything is said: that is an answer, too.
     if record.outcome not in _ANSWERED and not (record.outcome is Outcome.EMPTY and record.finish_reason == "length"):
         raise _complaint(record, endpoint, key, client)

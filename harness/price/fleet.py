@@ -81,28 +81,3 @@ def day_ledger(
         unit_hours_paid=sum(paid) * hours / days,
         peak_units_paid=max(paid),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """Prefill and decode apart, in nodes and tokens/s of a node; `input_per_output` counts cached input too."""
-
-    prefill_nodes: float
-    decode_nodes: float
-    prefill_tokens_per_s: float
-    decode_tokens_per_s: float
-    input_per_output: float
-
-    @property
-    def output_tokens_per_s(self) -> float:
-        """The slower side sets the rate."""
-        decode = self.decode_nodes * self.decode_tokens_per_s
-        return min(decode, self.prefill_nodes * self.prefill_tokens_per_s / self.input_per_output)
-
-    @property
-    def decode_use(self) -> float:
-        return self.output_tokens_per_s / (self.decode_nodes * self.decode_tokens_per_s)
-
-    @property
-    def prefill_use(self) -> float:
-        return self.output_tokens_per_s * self.input_per_output / (self.prefill_nodes * self.prefill_tokens_per_s)

@@ -14,8 +14,7 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "load")]
 
 with atheris.instrument_imports(include=["harness.load.stream", "harness.records"]):
-    import harness.load.stream.stream as core
-    from harness.load.stream import Stream
+    from harness.load.stream import Stream, stencil
     from harness.records import StreamRecord, decode_record, encode_record
 
 from stream_corpus import CASES, make_call  # noqa: E402
@@ -28,7 +27,7 @@ _REASONS = ("ended", "eof", "reset", "censored", "timeout_gap")
 
 
 def read(pieces: list[bytes], reason: str, slices: int, tries: int) -> tuple[StreamRecord, Stream]:
-    core._STENCIL_TRIES = tries
+    stencil.TRIES = tries
     stream = Stream(make_call())
     for at, piece in enumerate(pieces):
         if stream.feed(piece, at, at):

@@ -1,6 +1,7 @@
 """One tiny call before a run: facts when it works, one clear sentence when it does not."""
 
 import json
+import time
 
 import pytest
 from conftest import Serve, make_plan
@@ -92,3 +93,21 @@ def test_unreachable(client: Client) -> None:
 
 def test_own_engine(serve: Serve) -> None:
     assert preflight(make_plan(serve(thinking).url), None)["status"] == 200
+
+
+def test_an_idle_connection_that_the_server_closed_is_no_refusal(client: Client, serve: Serve) -> None:
+    served: list[object] = []
+
+    def once_a_connection(visit: Visit) -> None:
+        if visit.sock in served:
+            visit.reset()
+        else:
+            served.append(visit.sock)
+            thinking(visit)
+
+    server = serve(once_a_connection)
+    endpoint = make_plan(server.url).endpoint
+    for _ in range(3):
+        time.sleep(0.3)  # long enough for a connection to be kept
+        assert preflight(endpoint, None, client)["status"] == 200
+    assert len(server.visits) > len(served) > 1  # somebody was turned away, and asked again

@@ -10,8 +10,7 @@ from stream_corpus import DONE, chunk, event, make_call, usage
 from test_stream import substance
 
 from harness.load.calls import Call
-from harness.load.stream import Stream, transcript
-from harness.load.stream import stream as stream_module
+from harness.load.stream import Stream, stencil, transcript
 from harness.load.stream.stencil import cut_stencil
 from harness.records import StreamRecord
 
@@ -43,7 +42,7 @@ def read(reads: list[bytes], decode_every: int = 7, call: Call | None = None) ->
 def both_ways(reads: list[bytes], decode_every: int = 7) -> tuple[Outcome, Outcome]:
     short = read(reads, decode_every)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stream_module, "_STENCIL_TRIES", 0)
+        patch.setattr(stencil, "TRIES", 0)
         return short, read(reads, decode_every)
 
 
@@ -104,9 +103,7 @@ def test_a_stencil_of_each_phase(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_events_that_never_look_alike_cost_few_tries(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[bytes] = []
-    monkeypatch.setattr(
-        stream_module, "cut_stencil", lambda data, event: (tried.append(event), cut_stencil(data, event))[1]
-    )
+    monkeypatch.setattr(stencil, "cut_stencil", lambda data, event: (tried.append(event), cut_stencil(data, event))[1])
     reads = [framed(event(chunk({"content": " a"}, obfuscation=f"{at * 7919:x}"))) for at in range(500)]
     assert read(reads)[0].deltas == 500
     assert len(tried) <= 8

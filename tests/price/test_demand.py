@@ -19,7 +19,7 @@ from harness.price.demand import (
     week_of,
     week_rates,
 )
-from harness.price.fleet import Fleet, Pair, day_ledger, fleet_ratio, needed_units, paid_units
+from harness.price.fleet import Fleet, day_ledger, fleet_ratio, needed_units, paid_units
 from harness.providers import DemandCurve, PriceWindow, Rates
 from tests.cards import price_card
 
@@ -70,26 +70,6 @@ def test_idle_re_use_is_what_the_published_day_assumes():
     assert fleet_ratio(NODES, 0.0) == pytest.approx(278 / 226.75)
     assert 226.75 * 8 * 24 * 2.0 * fleet_ratio(NODES, 0.0) == pytest.approx(106_752)  # 278 nodes all day
     assert 562_027 / 106_752 - 1 == pytest.approx(4.265, abs=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("prefill", "decode", "percent", "decode_use", "prefill_use"),
-    [
-        (4, 18, 178.7, 0.306, 1.0),
-        (8, 18, 371.7, 0.612, 1.0),
-        (12, 18, 513.2, 0.917, 1.0),
-        (13, 18, 542.9, 0.994, 1.0),
-        (16, 18, 489.9, 1.0, 0.818),
-        (28, 36, 526.7, 1.0, 0.934),
-    ],
-)
-def test_units_of_prefill_and_decode(prefill, decode, percent, decode_use, prefill_use):
-    pair = Pair(prefill_nodes=prefill, decode_nodes=decode, prefill_tokens_per_s=73.7e3, decode_tokens_per_s=14.8e3,
-                input_per_output=608 / 168)  # fmt: skip
-    assert pair.decode_use == pytest.approx(decode_use, abs=1e-3)
-    assert pair.prefill_use == pytest.approx(prefill_use, abs=1e-3)
-    revenue = pair.output_tokens_per_s * 86_400 * 562_100 / 168e9
-    assert (revenue / ((prefill + decode) * 8 * 24 * 2) - 1) * 100 == pytest.approx(percent, rel=1e-3)
 
 
 def test_a_day_of_whole_units_by_hand():

@@ -19,7 +19,7 @@ READ_BYTES = 64 * 1024
 SHORT_READ_BYTES = 478
 ANCILLARY_BYTES = socket.CMSG_SPACE(16)
 
-_TIMESPEC = struct.Struct("@qq")
+_unpack_timespec = struct.Struct("@qq").unpack
 _SECOND = 1_000_000_000
 #: Both clocks are slewed alike; when they part by more than this between two ticks, somebody set the wall clock.
 _STEP_NS = 500_000
@@ -61,7 +61,7 @@ class ArrivalClock:
         """Monotonic arrival of the bytes that came with `ancillary`; None where the kernel did not say."""
         if not ancillary or self.stepped:
             return None
-        seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
+        seconds, nanoseconds = _unpack_timespec(ancillary[0][2])
         arrived_ns: int = seconds * _SECOND + nanoseconds - self.offset_ns
         return arrived_ns if arrived_ns < read_ns else read_ns
 

@@ -18,18 +18,48 @@ _OPEN, _CLOSE = b"data: ", b"\n\n\r\n"
 _QUOTE, _BACKSLASH = b'"\\'
 _CONTROLS = bytes(set(range(32)) - set(b"\n"))
 _PROOF = "another text"
+#: A server whose events never look alike gets this many tries, one that changes now and then as many as it earns.
+TRIES = 8
+_SHORT_BYTES = 400
 #: What a wire read looks like in the stream: (arrival, read, bytes).
 Read = tuple[int, int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Consecutive reads that fit: their texts, one newline between two, and the time of each."""
+    """Consecutive reads that fit: their texts in `field`, one newline between two, and the time of each."""
 
+    field: str
     text: str
     arrivals_ns: list[int]
     lags_ns: list[int]
     wire_bytes: int
+
+
+class ShortWay:
+    """The stencil that fits at present, if any, and how often another may be tried."""
+
+    __slots__ = ("_stencil", "_tries", "short_reads")
+
+    def __init__(self) -> None:
+        self._stencil: Stencil | None = None
+        self._tries = TRIES
+        self.short_reads = False  # the last reads were small ones
+
+    def take(self, reads: deque[Read], most_bytes: int) -> Run | None:
+        """Remove the reads at the front that fit, as far as they follow each other; None where the first does not."""
+        run = self._stencil.take(reads, most_bytes) if self._stencil is not None else None
+        if run is not None:
+            count = len(run.arrivals_ns)
+            self._tries = min(TRIES, self._tries + count // 4)
+            self.short_reads = run.wire_bytes <= count * _SHORT_BYTES
+        return run
+
+    def learn(self, read: bytes, event: bytes) -> None:
+        """A read that went the long way: whole chunks and events before it and in it, and this one event."""
+        if self._tries > 0:
+            self._tries -= 1
+            self._stencil = cut_stencil(read, event) or self._stencil
 
 
 class Stencil:
@@ -44,7 +74,7 @@ class Stencil:
         self._heads: dict[int, bytes] = {}  # by length of the read: its size line and what stands before the text
 
     def take(self, reads: deque[Read], most_bytes: int) -> Run | None:
-        """Remove from `reads` those that fit, as far as they follow each other; None where the first does not."""
+        """See `ShortWay.take`."""
         texts: list[bytes] = []
         arrivals: list[int] = []
         lags: list[int] = []
@@ -68,7 +98,7 @@ class Stencil:
             return None
         for _ in texts:
             reads.popleft()
-        return Run(joined, arrivals, lags, wire_bytes)
+        return Run(self.field, joined, arrivals, lags, wire_bytes)
 
     def _head(self, size: int) -> bytes:
         """How a read of `size` bytes begins; sizes of one stream are few."""

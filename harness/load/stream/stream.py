@@ -16,7 +16,7 @@ from harness.load.stream.head import HeadReader, ProtocolError, ResponseHead
 from harness.load.stream.lag import Lag
 from harness.load.stream.scrub import scrub, secrets_in
 from harness.load.stream.sse import EventSplitter
-from harness.load.stream.stencil import Stencil, cut_stencil
+from harness.load.stream.stencil import ShortWay
 from harness.load.stream.transcript import Transcript
 from harness.load.stream.verdict import CloseReason, Ending, decide
 from harness.records import StreamRecord
@@ -26,10 +26,6 @@ MAX_ANSWER_BYTES = 4 * 1024 * 1024
 _MAX_ERROR_BYTES = 16 * 1024  # kept until the secrets are out; then cut
 _SLICE = 64 * 1024
 _EVERYTHING = 1 << 62
-
-#: A server whose events never look alike gets this many tries, one that changes now and then as many as it earns.
-_STENCIL_TRIES = 8
-_SHORT_BYTES = 400
 
 _LAST_CHUNK = b"0\r\n\r\n"
 
@@ -41,8 +37,8 @@ class Stream:
 
     __slots__ = (
         "_body", "_call", "_chunked", "_error", "_first_bytes", "_head", "_head_reader", "_inflater", "_kept", "_lag",
-        "_left", "_mode", "_plain", "_raw", "_secrets", "_simple", "_splitter", "_stencil", "_tries", "_unreadable",
-        "ended", "ended_ns", "headers_ns", "pending_bytes", "short_reads", "timeline", "transcript",
+        "_left", "_mode", "_plain", "_raw", "_secrets", "_short_way", "_simple", "_splitter", "_unreadable", "ended",
+        "ended_ns", "headers_ns", "pending_bytes", "timeline", "transcript",
     )  # fmt: skip
 
     def __init__(self, call: Call) -> None:
@@ -50,7 +46,6 @@ class Stream:
         self.timeline = Timeline()
         self.transcript = Transcript(call.keep_text)
         self.pending_bytes = 0  # received and not yet decoded
-        self.short_reads = False  # the last reads were small ones, one like the other
         self.ended = False  # the body is whole, or broken beyond repair: nothing more will be read
         self.ended_ns: int | None = None
         self.headers_ns: int | None = None
@@ -69,8 +64,7 @@ class Stream:
         self._first_bytes = b""
         self._error: str | None = None  # of HTTP, SSE or JSON
         self._simple = False  # `_decode_events` will do
-        self._stencil: Stencil | None = None
-        self._tries = _STENCIL_TRIES  # to cut one, left
+        self._short_way = ShortWay()
         self._secrets: tuple[str, ...] | None = None
         self._unreadable = False  # nothing behind this place can be understood
 
@@ -116,10 +110,9 @@ class Stream:
         """The common case in tight loops: an event stream, not compressed, its first bytes seen. Rest of budget."""
         raw, transcript = self._raw, self.transcript
         while raw and budget_bytes > 0 and self._simple:
-            if self._stencil is not None:
-                budget_bytes -= self._take_alike(self._stencil, budget_bytes)
-                if not raw or budget_bytes <= 0:
-                    break
+            budget_bytes -= self._take_alike(budget_bytes)
+            if not raw or budget_bytes <= 0:
+                break
             arrival_ns, read_ns, data = raw.popleft()
             budget_bytes -= len(data)
             self.pending_bytes -= len(data)
@@ -142,24 +135,20 @@ class Stream:
             self._break(str(error), arrival_ns)
         if body.ended or body.error or splitter.error or splitter.errors:
             self._trouble_or_end(body, arrival_ns)
-        elif whole_before and self._tries > 0 and self._simple and len(events) == 1 and self.transcript.read_spoke:
-            self._tries -= 1
-            self._stencil = cut_stencil(data, events[0]) or self._stencil
+        elif whole_before and self._simple and len(events) == 1 and self.transcript.read_spoke:
+            self._short_way.learn(data, events[0])
 
-    def _take_alike(self, stencil: Stencil, budget_bytes: int) -> int:
-        """All reads at the front that fit the stencil; the bytes they had."""
+    def _take_alike(self, budget_bytes: int) -> int:
+        """All reads at the front that need no parser; the bytes they had."""
         assert self._body is not None
         if not (self._body.between_chunks and self._splitter.between_events):
             return 0
-        run = stencil.take(self._raw, budget_bytes)
+        run = self._short_way.take(self._raw, budget_bytes)
         if run is None:
             return 0
         self.pending_bytes -= run.wire_bytes
         self._lag.add_all(run.lags_ns)
-        self.transcript.take_run(stencil.field, run.text, run.arrivals_ns)
-        count = len(run.arrivals_ns)
-        self._tries = min(_STENCIL_TRIES, self._tries + count // 4)
-        self.short_reads = run.wire_bytes <= count * _SHORT_BYTES
+        self.transcript.take_run(run.field, run.text, run.arrivals_ns)
         return run.wire_bytes
 
     def _trouble_or_end(self, body: Body, arrival_ns: int) -> None:
@@ -174,6 +163,11 @@ class Stream:
         self._simple = not self.ended
 
     # -- what the owner of the socket asks
+
+    @property
+    def short_reads(self) -> bool:
+        """The last reads were small ones, one like the other."""
+        return self._short_way.short_reads
 
     @property
     def reusable(self) -> bool:
@@ -251,8 +245,8 @@ class Stream:
         return "answer" if json_or_page else "events"
 
     def _unframe(self) -> None:
-        if self._simple and self._stencil is not None and not self._plain:
-            self._take_alike(self._stencil, _EVERYTHING)
+        if self._simple and not self._plain:
+            self._take_alike(_EVERYTHING)
         while self._raw and self._unframe_next():
             pass
 
