@@ -3,6 +3,7 @@
 import logging
 import tempfile
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
 from harness.errors import TrueyieldError
 from harness.load.scenarios import Plan
+from harness.load.stages import lead_seconds
 from loadtests.desk import Desk, Run
 from loadtests.ending import end_master, end_run, end_single, end_worker, hush_interrupts
 from loadtests.options import UNSET_STOP_TIMEOUT, Start, snapshot
 from loadtests.shipping import Batch, from_wire, to_wire
-from loadtests.station import Station
+from loadtests.station import Station, Wires
+from loadtests.users import report
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +27,9 @@ PLAN_WANTED = "trueyield_plan_wanted"
 BATCH = "trueyield_batch"
 TROUBLE = "trueyield_trouble"
 BOOKS_CLOSED = "trueyield_books_closed"
+
+#: An open loop's last planned calls leave before its users are told to stop.
+_TAIL_S = 0.2
 
 
 def join(environment: Any) -> Desk | None:
@@ -55,7 +61,7 @@ def _join_single(environment: Any, desk: Desk) -> None:
         desk.note(reason)
         end_run(environment)
 
-    station = Station("w0", 0, desk.receive, trouble)
+    station = Station("w0", 0, Wires(send=desk.receive, trouble=trouble, report=partial(report, environment)))
     environment.trueyield_station = station
     environment.trueyield_trouble = trouble
 
@@ -115,7 +121,8 @@ def _join_worker(environment: Any) -> None:
     def trouble(reason: str) -> None:
         runner.send_message(TROUBLE, {"reason": reason})
 
-    station = Station(f"w{runner.worker_index}", runner.worker_index, send, trouble)
+    wires = Wires(send=send, trouble=trouble, report=partial(report, environment))
+    station = Station(f"w{runner.worker_index}", runner.worker_index, wires)
     environment.trueyield_station = station
     environment.trueyield_trouble = trouble
 
@@ -158,6 +165,8 @@ def _fill_in(options: Namespace, plan: Plan) -> None:
     options.num_users = scenario.users
     options.spawn_rate = scenario.spawn_rate or float(scenario.users)
     options.run_time = scenario.run_time_s
+    if scenario.arrivals.open_loop:
+        options.run_time += lead_seconds(scenario) + _TAIL_S
 
 
 def _take_stop_timeout(environment: Any, start: Start, plan: Plan) -> None:

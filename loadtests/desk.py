@@ -17,7 +17,7 @@ from harness.errors import ExitCode, TrueyieldError
 from harness.load.clock import now_ns, wall_ns
 from harness.load.places import child_environment
 from harness.load.scenarios import Plan
-from harness.load.stages import ended_stages
+from harness.load.stages import ended_stages, lead_seconds
 from harness.records import Manifest, WorkerEntry, decode_record
 from harness.report.prometheus import LiveRun
 from harness.report.tally import Figures, Tally
@@ -59,7 +59,7 @@ class Run:
 
     @property
     def elapsed_ns(self) -> int:
-        """Since the run began."""
+        """Since the run began; below zero while an open loop's common start is still ahead."""
         return now_ns() - self.began_ns
 
     @property
@@ -105,7 +105,7 @@ class Desk:
             books=books,
             live=LiveRun(endpoint=plan.endpoint, scenario=plan.scenario.name),
             tally=Tally(plan.endpoint.price_card),
-            began_ns=now_ns(),
+            began_ns=now_ns() + round(lead_seconds(scenario) * 1e9),
             inbox=Inbox(run_id),
             expected=set(workers),
         )
