@@ -9,7 +9,7 @@ from functools import reduce
 from typing import Literal
 
 from harness.price.bills import ADD_CARD, no_hour_reason
-from harness.price.case import Case
+from harness.price.case import Case, no_shape_reason
 from harness.price.cost import Usage, usage_usd
 from harness.price.day import day_changes, put
 from harness.price.ledger import Ledger
@@ -34,9 +34,7 @@ def ceilings(case: Case, reasons: dict[str, str]) -> Ceilings:
     """The bound for the batch that really ran, and for the largest one that memory and the TPOT limit allow."""
     deployment, shape = case.deployment, case.shape
     if deployment is None or shape is None:
-        reasons["bound"] = (
-            no_hour_reason(case) if deployment is None else "the mean request is unknown: no token counts"
-        )
+        reasons["bound"] = no_hour_reason(case) if deployment is None else no_shape_reason(case.run)
         return Ceilings()
     limit = case.slos.get("tpot_s")
     best = best_bound(deployment, shape, limit)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from harness.errors import InputError, Mistake
-from harness.price.case import Case
+from harness.price.case import Case, no_shape_reason
 from harness.price.comparable import Offer
 from harness.price.demand import mean_share
 from harness.price.fleet import Fleet, day_ledger
@@ -157,7 +157,8 @@ def _unit(case: Case) -> _Unit:
     lacks = {
         "endpoint.deployment": ("nothing", "what it runs on, `deployment:` in providers.yaml", case.deployment),
         "endpoint.deployment.usd_per_gpu_hour": ("no price of an hour", "one, above 0", usd_per_s),
-        "throughput.output_tokens_per_s": ("no output tokens", "a run that delivered", rate and shape),
+        "throughput.output_tokens_per_s": ("no output tokens", "a run that delivered", rate),
+        "mix.osl_tokens": (no_shape_reason(case.run), "a run that was long enough for its answers", shape),
     }
     mistakes = [
         Mistake(case.run.run_id, key, found, expected) for key, (found, expected, value) in lacks.items() if not value
