@@ -121,7 +121,9 @@ def theoretical(case: Case, found: Bounds, reasons: dict[str, str]) -> Theoretic
             reasons["theoretical.yield_ratio"] = ADD_CARD
         return Theoretical(usd_per_mtok_output_allin=best.usd_per_mtok_output_allin, yield_ratio=best.yield_ratio)
     rates, shape = (case.own.unit.mean_rates() if case.own else None), case.shape
-    reasons["theoretical.yield_ratio"] = reasons.get("bound.at_best_load") or no_hour_reason(case)
+    reasons["theoretical.yield_ratio"] = (
+        reasons.get("bound.at_best_load") or reasons.get("bound") or no_hour_reason(case)
+    )
     if rates is None or shape is None:
         reasons["theoretical.usd_per_mtok_output_allin"] = reasons["theoretical.yield_ratio"]
         return Theoretical()

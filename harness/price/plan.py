@@ -164,7 +164,9 @@ def _unit(case: Case) -> _Unit:
         Mistake(case.run.run_id, key, found, expected) for key, (found, expected, value) in lacks.items() if not value
     ]
     if mistakes or not rate or not usd_per_s or shape is None:
-        raise InputError(mistakes, hint="a plan needs a run on hardware whose hour has a price")
+        raise InputError(
+            mistakes, hint="a plan needs a run long enough for its answers, on hardware whose hour has a price"
+        )
     return _Unit(
         output_tokens_per_s=rate,
         usd_per_hour=usd_per_s * 3600,
