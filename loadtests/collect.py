@@ -11,8 +11,9 @@ import msgspec
 from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
 from harness.errors import TrueyieldError
+from harness.load.clock import now_ns, wall_ns
 from harness.load.scenarios import Plan
-from harness.load.stages import lead_seconds
+from harness.load.stages import LEAD_S, lead_seconds
 from loadtests.desk import Desk, Run
 from loadtests.ending import end_master, end_run, end_single, end_worker, hush_interrupts
 from loadtests.options import UNSET_STOP_TIMEOUT, Start, snapshot
@@ -68,7 +69,7 @@ def _join_single(environment: Any, desk: Desk) -> None:
     def begin(**_: Any) -> None:
         run = _begin(environment, desk, {station.worker}, runner.target_user_count)
         if run is not None:
-            station.open(run.plan, run.elapsed_ns, run.books.spool_path(station.worker))
+            station.open(run.plan, run.began_ns, run.books.spool_path(station.worker))
 
     environment.events.test_start.add_listener(begin)
     end_single(environment, desk, station)
@@ -84,7 +85,12 @@ def _join_master(environment: Any, desk: Desk) -> None:
     def send_plan(client_id: str) -> None:
         run = desk.run
         if run is not None and not run.closing:
-            data = {"plan": msgspec.json.encode(run.plan), "elapsed_ns": run.elapsed_ns, "out": str(desk.start.out)}
+            data = {
+                "plan": msgspec.json.encode(run.plan),
+                "elapsed_ns": run.elapsed_ns,
+                "wall_ns": wall_ns(),
+                "out": str(desk.start.out),
+            }
             runner.send_message(PLAN, data, client_id)
 
     def begin(**_: Any) -> None:
@@ -127,9 +133,10 @@ def _join_worker(environment: Any) -> None:
     environment.trueyield_trouble = trouble
 
     def take_plan(environment: Any, msg: Any) -> None:
+        began_ns = _began_here(msg.data["elapsed_ns"], wall_ns() - msg.data["wall_ns"])
         plan = msgspec.json.decode(msg.data["plan"], type=Plan)
         try:
-            station.open(plan, msg.data["elapsed_ns"], _spool_path(msg.data["out"], plan.run_id, station.worker))
+            station.open(plan, began_ns, _spool_path(msg.data["out"], plan.run_id, station.worker))
         except TrueyieldError as error:
             trouble(f"worker {station.worker}: {error}")
 
@@ -143,6 +150,12 @@ def _join_worker(environment: Any) -> None:
     end_worker(environment, station)
     station.start()
     runner.send_message(PLAN_WANTED, {})  # a plan that came before we listened is sent again
+
+
+def _began_here(elapsed_ns: int, travel_ns: int) -> int:
+    """The common start on our clock. `travel_ns`: how long the message took, if the two wall clocks agree."""
+    believable = 0 <= travel_ns < round(LEAD_S * 1e9)
+    return now_ns() - elapsed_ns - (travel_ns if believable else 0)
 
 
 def _begin(environment: Any, desk: Desk, workers: set[str], users: int) -> Run | None:

@@ -17,7 +17,7 @@ from harness.errors import ExitCode, TrueyieldError
 from harness.load.clock import now_ns, wall_ns
 from harness.load.places import child_environment
 from harness.load.scenarios import Plan
-from harness.load.stages import ended_stages, lead_seconds
+from harness.load.stages import ended_stages
 from harness.records import Manifest, WorkerEntry, decode_record
 from harness.report.prometheus import LiveRun
 from harness.report.tally import Figures, Tally
@@ -97,6 +97,7 @@ class Desk:
         scenario = replace(prepared.plan.scenario, users=users or prepared.plan.scenario.users)
         plan = replace(prepared.plan, run_id=run_id, scenario=scenario, workers=max(len(workers), 1))
         manifest = make_manifest(plan, options=kept_options(self.start, prepared.order), preflight=prepared.preflight)
+        assert manifest.stages is not None
         books = Books(self.start.out, manifest, spools=self._distributed)
         if not chosen_id:
             point_latest(books.folder)
@@ -105,7 +106,7 @@ class Desk:
             books=books,
             live=LiveRun(endpoint=plan.endpoint, scenario=plan.scenario.name),
             tally=Tally(plan.endpoint.price_card),
-            began_ns=now_ns() + round(lead_seconds(scenario) * 1e9),
+            began_ns=manifest.stages.began_ns - (wall_ns() - now_ns()),
             inbox=Inbox(run_id),
             expected=set(workers),
         )

@@ -31,8 +31,9 @@ class Dispatcher:
         self._send = send
         self._prepare = prepare
         self._news = Event()
-        self._stopped = False
-        gevent.spawn(self._run)
+        self._stopping = False
+        self._ceased = False
+        self._sender = gevent.spawn(self._run)
 
     @property
     def elapsed_s(self) -> float:
@@ -46,18 +47,33 @@ class Dispatcher:
         return number
 
     def leave(self, number: int) -> None:
-        """Nothing more of that source."""
-        self._timetable.leave(number)
+        """Nothing more of that source; what it had planned by now is still sent."""
+        self._timetable.leave(number, self.elapsed_s)
 
-    def stop(self) -> None:
-        """Send nothing more."""
-        self._stopped = True
+    def stop(self, patience_s: float) -> int:
+        """Send nothing that is planned after now. How many overdue calls could not be sent within `patience_s`."""
+        self._timetable.leave_all(self.elapsed_s)
+        self._stopping = True
+        self._news.set()
+        self._sender.join(patience_s)
+        self.cease()
+        left = 0
+        while self._timetable.peek() is not None:
+            self._timetable.take()
+            left += 1
+        return left
+
+    def cease(self) -> None:
+        """Send nothing more, overdue or not."""
+        self._ceased = True
         self._news.set()
 
     def _run(self) -> None:
-        while not self._stopped:
+        while not self._ceased:
             arrival = self._timetable.peek()
             if arrival is None:
+                if self._stopping:
+                    return
                 self._wait(None)
                 continue
             left_s = arrival.at_s - self.elapsed_s

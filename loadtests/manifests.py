@@ -46,7 +46,7 @@ def make_manifest(plan: Plan, *, options: Mapping[str, Any], preflight: Mapping[
         options=dict(options),
         environment=_environment(),
         preflight=None if preflight is None else dict(preflight),
-        stages=planned_stages(plan.scenario, began_ns + round(lead_seconds(plan.scenario) * 1e9)),
+        stages=planned_stages(plan.scenario, wall_ns() + round(lead_seconds(plan.scenario) * 1e9)),
         workers_expected=plan.workers,
     )
 

@@ -96,8 +96,8 @@ class Station:
         gevent.spawn(self._ship_for_ever)
         gevent.spawn(self._report_for_ever)
 
-    def open(self, plan: Plan, elapsed_ns: int, spool: Path) -> None:
-        """Begin a run that began `elapsed_ns` ago. Raises InputError where this machine lacks the key."""
+    def open(self, plan: Plan, began_ns: int, spool: Path) -> None:
+        """Begin a run whose start is `began_ns` of our monotonic clock. InputError where this machine lacks the key."""
         if self._session is not None and self._session.plan.run_id == plan.run_id:
             return  # told twice
         self._started.wait()
@@ -105,7 +105,7 @@ class Station:
         self._users = 0
         self._session = Session(
             plan=plan,
-            began_ns=now_ns() - elapsed_ns,
+            began_ns=began_ns,
             key=read_key(plan.endpoint),
             target=resolve_target(plan.endpoint),
             spool=Spool(spool),
@@ -190,7 +190,7 @@ class Station:
         self._finishing = True
         try:
             if self.dispatcher is not None:
-                self.dispatcher.stop()
+                session.not_sent += self.dispatcher.stop(patience_s)
                 if not self._board.drained(patience_s):
                     self._board.cancel_all()
             if not self._board.drained(LAST_RECORDS_S):
@@ -225,10 +225,10 @@ class Station:
             try:
                 self.send(session, arrival)
             except Refused as refusal:
-                dispatcher.stop()
+                dispatcher.cease()
                 self._wires.trouble(f"stopped by its cap: {refusal}")
             except EngineLost:  # the board has told the desk
-                dispatcher.stop()
+                dispatcher.cease()
 
         dispatcher = Dispatcher(timetable, session.began_ns, send, lambda arrival: self.make_ahead(session, arrival))
         return dispatcher

@@ -198,6 +198,15 @@ def test_a_source_that_left_sends_nothing_more() -> None:
     first = table.join(iter([Arrival(1.0), Arrival(3.0)]))
     table.join(iter([Arrival(2.0), Arrival(4.0)]))
     assert table.take().at_s == 1.0
-    table.leave(first)
+    table.leave(first, 1.5)
+    table.leave(first, 1.5)
     assert list(drained(table)) == [2.0, 4.0]
     assert table.peek() is None
+
+
+def test_what_is_overdue_when_a_source_leaves_is_still_sent() -> None:
+    table = Timetable()
+    for offset in (0.0, 0.5):
+        table.join(iter([Arrival(number + offset) for number in range(10)]))
+    table.leave_all(2.2)
+    assert list(drained(table)) == [0.0, 0.5, 1.0, 1.5, 2.0]

@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Iterator
+from itertools import takewhile
 
 from harness.load.arrivals.plans import Arrival
 
@@ -21,9 +22,21 @@ class Timetable:
         self._advance(self._joined)
         return self._joined
 
-    def leave(self, number: int) -> None:
-        """Nothing more of that stream."""
-        self._streams.pop(number, None)
+    def leave(self, number: int, at_s: float) -> None:
+        """Nothing of that stream that was planned after `at_s`; what is overdue by then stays."""
+        stream = self._streams.get(number)
+        if stream is None:
+            return
+        head = next(arrival for _, owner, arrival in self._heap if owner == number)
+        if head.at_s > at_s:
+            del self._streams[number]
+        else:
+            self._streams[number] = takewhile(lambda arrival: arrival.at_s <= at_s, stream)
+
+    def leave_all(self, at_s: float) -> None:
+        """Nothing of any stream that was planned after `at_s`."""
+        for number in list(self._streams):
+            self.leave(number, at_s)
 
     def peek(self) -> Arrival | None:
         """The next arrival; None where there is none (now)."""
