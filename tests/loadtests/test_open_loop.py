@@ -123,11 +123,11 @@ def test_a_stall_shows_in_planned_time_and_not_in_a_closed_loop(tmp_path: Path) 
     """Constant arrivals: a share S/W is planned in a stall of S seconds and waits S..0 s for its end, so that the
     quantile q of planned-time TTFT is S - (1 - q) W. A closed loop of n users sees n calls wait, however long."""
     ready = tmp_path / "ready"
-    serve = trueyield("simulate", "--port", "0", "--preset", "fast", "--ready-file", str(ready), "--efficiency", "0.15")
+    serve = trueyield("simulate", "--port", "0", "--preset", "fast", "--ready-file", str(ready))
     with process(serve, tmp_path) as server:
         wait_for(ready.exists)
         simulator = Simulator(ready.read_text().strip(), tmp_path / "none")
-        opened = _stalled(simulator, server, tmp_path, "{kind: constant, rate: 40}")
+        opened = _stalled(simulator, server, tmp_path, "{kind: constant, rate: 20}")
         closed = _stalled(simulator, server, tmp_path, "{kind: closed}")
     planned = np.array([_ttft_s(record, _planned(record)) for record in opened])
     for q in (0.85, 0.90, 0.95):
@@ -147,7 +147,7 @@ def _stalled(simulator: Simulator, server: Any, out: Path, arrivals: str) -> lis
     """One run of nine seconds in whose middle the server stands still for two."""
     folder = out / arrivals.split()[1].strip("},")
     folder.mkdir()
-    with process(load(simulator, folder, arrivals, seconds=WINDOW_S), folder) as child:
+    with process(load(simulator, folder, arrivals, "--max-tokens", "4", seconds=WINDOW_S), folder) as child:
         wait_for(lambda: any(file.stat().st_size for file in folder.glob("latest/records.jsonl")))
         time.sleep(2)
         os.kill(server.pid, signal.SIGSTOP)
