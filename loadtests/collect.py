@@ -3,6 +3,7 @@
 import logging
 import tempfile
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,15 @@ import msgspec
 from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
 from harness.errors import TrueyieldError
+from harness.load.clock import now_ns, wall_ns
 from harness.load.scenarios import Plan
+from harness.load.stages import LEAD_S, lead_seconds
 from loadtests.desk import Desk, Run
 from loadtests.ending import end_master, end_run, end_single, end_worker, hush_interrupts
 from loadtests.options import UNSET_STOP_TIMEOUT, Start, snapshot
 from loadtests.shipping import Batch, from_wire, to_wire
-from loadtests.station import Station
+from loadtests.station import Station, Wires
+from loadtests.users import report
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +28,9 @@ PLAN_WANTED = "trueyield_plan_wanted"
 BATCH = "trueyield_batch"
 TROUBLE = "trueyield_trouble"
 BOOKS_CLOSED = "trueyield_books_closed"
+
+#: An open loop's last planned calls leave before its users are told to stop.
+_TAIL_S = 0.2
 
 
 def join(environment: Any) -> Desk | None:
@@ -55,14 +62,14 @@ def _join_single(environment: Any, desk: Desk) -> None:
         desk.note(reason)
         end_run(environment)
 
-    station = Station("w0", 0, desk.receive, trouble)
+    station = Station("w0", 0, Wires(send=desk.receive, trouble=trouble, report=partial(report, environment)))
     environment.trueyield_station = station
     environment.trueyield_trouble = trouble
 
     def begin(**_: Any) -> None:
         run = _begin(environment, desk, {station.worker}, runner.target_user_count)
         if run is not None:
-            station.open(run.plan, run.elapsed_ns, run.books.spool_path(station.worker))
+            station.open(run.plan, run.began_ns, run.books.spool_path(station.worker))
 
     environment.events.test_start.add_listener(begin)
     end_single(environment, desk, station)
@@ -78,7 +85,12 @@ def _join_master(environment: Any, desk: Desk) -> None:
     def send_plan(client_id: str) -> None:
         run = desk.run
         if run is not None and not run.closing:
-            data = {"plan": msgspec.json.encode(run.plan), "elapsed_ns": run.elapsed_ns, "out": str(desk.start.out)}
+            data = {
+                "plan": msgspec.json.encode(run.plan),
+                "elapsed_ns": run.elapsed_ns,
+                "wall_ns": wall_ns(),
+                "out": str(desk.start.out),
+            }
             runner.send_message(PLAN, data, client_id)
 
     def begin(**_: Any) -> None:
@@ -115,14 +127,16 @@ def _join_worker(environment: Any) -> None:
     def trouble(reason: str) -> None:
         runner.send_message(TROUBLE, {"reason": reason})
 
-    station = Station(f"w{runner.worker_index}", runner.worker_index, send, trouble)
+    wires = Wires(send=send, trouble=trouble, report=partial(report, environment))
+    station = Station(f"w{runner.worker_index}", runner.worker_index, wires)
     environment.trueyield_station = station
     environment.trueyield_trouble = trouble
 
     def take_plan(environment: Any, msg: Any) -> None:
+        began_ns = _began_here(msg.data["elapsed_ns"], wall_ns() - msg.data["wall_ns"])
         plan = msgspec.json.decode(msg.data["plan"], type=Plan)
         try:
-            station.open(plan, msg.data["elapsed_ns"], _spool_path(msg.data["out"], plan.run_id, station.worker))
+            station.open(plan, began_ns, _spool_path(msg.data["out"], plan.run_id, station.worker))
         except TrueyieldError as error:
             trouble(f"worker {station.worker}: {error}")
 
@@ -136,6 +150,12 @@ def _join_worker(environment: Any) -> None:
     end_worker(environment, station)
     station.start()
     runner.send_message(PLAN_WANTED, {})  # a plan that came before we listened is sent again
+
+
+def _began_here(elapsed_ns: int, travel_ns: int) -> int:
+    """The common start on our clock. `travel_ns`: how long the message took, if the two wall clocks agree."""
+    believable = 0 <= travel_ns < round(LEAD_S * 1e9)
+    return now_ns() - elapsed_ns - (travel_ns if believable else 0)
 
 
 def _begin(environment: Any, desk: Desk, workers: set[str], users: int) -> Run | None:
@@ -158,6 +178,8 @@ def _fill_in(options: Namespace, plan: Plan) -> None:
     options.num_users = scenario.users
     options.spawn_rate = scenario.spawn_rate or float(scenario.users)
     options.run_time = scenario.run_time_s
+    if scenario.arrivals.open_loop:
+        options.run_time += lead_seconds(scenario) + _TAIL_S
 
 
 def _take_stop_timeout(environment: Any, start: Start, plan: Plan) -> None:

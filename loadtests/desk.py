@@ -59,7 +59,7 @@ class Run:
 
     @property
     def elapsed_ns(self) -> int:
-        """Since the run began."""
+        """Since the run began; below zero while an open loop's common start is still ahead."""
         return now_ns() - self.began_ns
 
     @property
@@ -97,6 +97,7 @@ class Desk:
         scenario = replace(prepared.plan.scenario, users=users or prepared.plan.scenario.users)
         plan = replace(prepared.plan, run_id=run_id, scenario=scenario, workers=max(len(workers), 1))
         manifest = make_manifest(plan, options=kept_options(self.start, prepared.order), preflight=prepared.preflight)
+        assert manifest.stages is not None
         books = Books(self.start.out, manifest, spools=self._distributed)
         if not chosen_id:
             point_latest(books.folder)
@@ -105,7 +106,7 @@ class Desk:
             books=books,
             live=LiveRun(endpoint=plan.endpoint, scenario=plan.scenario.name),
             tally=Tally(plan.endpoint.price_card),
-            began_ns=now_ns(),
+            began_ns=manifest.stages.began_ns - (wall_ns() - now_ns()),
             inbox=Inbox(run_id),
             expected=set(workers),
         )

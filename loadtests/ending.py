@@ -37,7 +37,7 @@ def end_worker(environment: Any, station: Station) -> None:
     runner = environment.runner
 
     def last_words(**_: Any) -> None:
-        station.finish()
+        station.finish(float(environment.stop_timeout or 0))
         runner._send_stats()  # Locust sends its own last window only when told to quit, which can be too late
         environment.stop_timeout = 0  # else the worker sleeps that long before it is ready again
 
@@ -87,7 +87,7 @@ def end_single(environment: Any, desk: Desk, station: Station) -> None:
     """Wire the end of a single process."""
 
     def last_words(**_: Any) -> None:
-        station.finish()
+        station.finish(float(environment.stop_timeout or 0))
         desk.close()
 
     def leave(**_: Any) -> None:

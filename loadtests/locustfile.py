@@ -14,10 +14,10 @@ from loadtests.collect import join
 from loadtests.exporter import serve_metrics
 from loadtests.options import add_arguments
 from loadtests.progress import show_progress
-from loadtests.users import ClosedLoopUser
+from loadtests.users import ScenarioUser
 from loadtests.webui import extend_web_ui
 
-__all__ = ["ClosedLoopUser"]
+__all__ = ["ScenarioUser"]
 
 
 @events.init_command_line_parser.add_listener

@@ -16,7 +16,7 @@ import msgspec
 from harness import __version__
 from harness.load.clock import wall_ns
 from harness.load.scenarios import Plan
-from harness.load.stages import planned_stages
+from harness.load.stages import lead_seconds, planned_stages
 from harness.records import Manifest
 
 #: Libraries whose version can change a number.
@@ -46,7 +46,7 @@ def make_manifest(plan: Plan, *, options: Mapping[str, Any], preflight: Mapping[
         options=dict(options),
         environment=_environment(),
         preflight=None if preflight is None else dict(preflight),
-        stages=planned_stages(plan.scenario, began_ns),
+        stages=planned_stages(plan.scenario, wall_ns() + round(lead_seconds(plan.scenario) * 1e9)),
         workers_expected=plan.workers,
     )
 

@@ -52,6 +52,9 @@ _FIXED: dict[str, dict[str, Any]] = {
     "--extra-body": {"default": "", "help": "extra fields of the request body, a JSON object"},
     "--max-usd": {"type": float, "default": None, "help": "stop before the run can cost more (one process only)"},
     "--max-requests": {"type": int, "default": None, "help": "stop after this many requests (one process only)"},
+    "--rate": {"type": float, "default": None, "help": "open loop: requests/s of all users together"},
+    "--arrivals": {"default": "", "choices": ["", "poisson", "constant", "gamma"], "help": "of --rate"},
+    "--max-in-flight": {"type": int, "default": None, "help": "planned requests beyond it are not sent, but counted"},
     "--metrics-port": {"type": int, "default": 0, "help": "headless: serve /metrics on this port of 127.0.0.1"},
     "--trusted-host": {"action": "append", "default": [], "help": "Host that may reach the web UI through a proxy"},
     "--no-deltas": {"action": "store_true", "help": "leave the arrival time of every delta out of the records"},
@@ -99,6 +102,9 @@ class Start:
             max_usd=values["max_usd"],
             max_requests=values["max_requests"],
             keep_deltas=not values["no_deltas"],
+            rate=values["rate"],
+            arrivals=values["arrivals"] or None,
+            max_in_flight=values["max_in_flight"],
         )
 
 
@@ -121,6 +127,9 @@ def kept_options(start: Start, order: Order) -> dict[str, Any]:
         "max_usd": order.max_usd,
         "max_requests": order.max_requests,
         "keep_deltas": order.keep_deltas,
+        "rate": order.rate,
+        "arrivals": order.arrivals,
+        "max_in_flight": order.max_in_flight,
         "processes": start.values.get("processes"),
         "headless": start.headless,
     }

@@ -4,32 +4,46 @@ import gc
 import logging
 import os
 import socket
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import gevent
 import msgspec
 from gevent.event import Event
+from gevent.queue import SimpleQueue
 
 from harness.config import read_key
+from harness.load.arrivals.plans import Arrival, first_call_s, global_plan, share_of, source
+from harness.load.arrivals.timetable import Timetable
+from harness.load.arrivals.traces import TraceRow
 from harness.load.calls import Call, Finished, Identity, Target
 from harness.load.clock import now_ns, take_wall, wall_ns
 from harness.load.dialects import build_call, resolve_target
 from harness.load.engine import Engine
 from harness.load.prompts import Prompt, make_prompt
-from harness.load.scenarios import Plan
+from harness.load.scenarios import Plan, Workload
 from harness.load.stages import stage_at
 from harness.price.budget import Budget
 from harness.records import StreamRecord, Wall, WorkerEntry, decode_record
+from loadtests.dispatcher import Dispatcher, in_flight_cap, trace_of
 from loadtests.shipping import BATCH_BYTES, Batch, Outbox
 from loadtests.spool import Spool
-from loadtests.switchboard import Switchboard
+from loadtests.switchboard import EngineLost, Keep, Switchboard
 
 log = logging.getLogger(__name__)
 
 #: How long the end of a run waits for the last records of cancelled calls.
 LAST_RECORDS_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wires:
+    """Where a station's news go. `send` takes batches to the desk, `report` ended calls of an open loop to Locust."""
+
+    send: Callable[[Batch], None]
+    trouble: Callable[[str], None]
+    report: Callable[[StreamRecord], None]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,6 +61,7 @@ class Session:
     calls: int = 0
     not_sent: int = 0
     clocks: set[str] = field(default_factory=set)
+    ahead: tuple[Arrival, Prompt] | None = None  # made before its time
     done: bool = False
 
 
@@ -55,19 +70,22 @@ class Refused(Exception):
 
 
 class Station:
-    """`send` takes batches to the desk: by message from a worker, by function call in a single process."""
+    """Batches reach the desk by message from a worker, by function call in a single process."""
 
-    def __init__(self, worker: str, index: int, send: Callable[[Batch], None], trouble: Callable[[str], None]) -> None:
+    def __init__(self, worker: str, index: int, wires: Wires) -> None:
         self.worker = worker
         self._index = max(index, 0)
-        self._send = send
-        self._trouble = trouble
+        self._wires = wires
+        self._send = wires.send
+        self._users = 0
         self._board: Switchboard | None = None
         self._session: Session | None = None
         self._started = Event()
         self._ready = Event()
         self._full = Event()
+        self._ended: SimpleQueue[StreamRecord] = SimpleQueue()
         self._finishing = False
+        self.dispatcher: Dispatcher | None = None
 
     def start(self) -> None:
         """Start the engine. Locust's messages are served meanwhile, so everything must be wired before."""
@@ -76,15 +94,18 @@ class Station:
         self._board = Switchboard(engine, self._engine_lost)
         self._started.set()
         gevent.spawn(self._ship_for_ever)
+        gevent.spawn(self._report_for_ever)
 
-    def open(self, plan: Plan, elapsed_ns: int, spool: Path) -> None:
-        """Begin a run that began `elapsed_ns` ago. Raises InputError where this machine lacks the key."""
+    def open(self, plan: Plan, began_ns: int, spool: Path) -> None:
+        """Begin a run whose start is `began_ns` of our monotonic clock. InputError where this machine lacks the key."""
         if self._session is not None and self._session.plan.run_id == plan.run_id:
             return  # told twice
         self._started.wait()
+        trace = trace_of(plan.scenario.arrivals)
+        self._users = 0
         self._session = Session(
             plan=plan,
-            began_ns=now_ns() - elapsed_ns,
+            began_ns=began_ns,
             key=read_key(plan.endpoint),
             target=resolve_target(plan.endpoint),
             spool=Spool(spool),
@@ -95,6 +116,8 @@ class Station:
         self._send(self._session.outbox.take(0, 0, self._entry(self._session, final=False)))
         gc.collect()
         gc.freeze()  # what exists before the first user stays: no collection looks at it again
+        if plan.scenario.arrivals.open_loop:
+            self.dispatcher = self._dispatcher(self._session, trace)
         self._ready.set()
 
     @property
@@ -102,37 +125,78 @@ class Station:
         """No run is open here."""
         return not self._ready.is_set()
 
+    def take_part(self) -> Plan:
+        """The plan of the run that a user now belongs to; waits for one."""
+        self._ready.wait()
+        assert self._session is not None
+        return self._session.plan
+
+    def join_source(self) -> Callable[[], None]:
+        """A user of an open loop joins as a source of its own, where arrivals are that; returns how it leaves."""
+        session, dispatcher = self._session, self.dispatcher
+        assert session is not None and dispatcher is not None
+        plan = session.plan
+        if plan.scenario.arrivals.is_global:
+            return lambda: None
+        self._users += 1
+        name = f"{self.worker}.{self._users}"
+        number = dispatcher.join(source(plan.scenario, plan.seed, name, dispatcher.elapsed_s))
+        return lambda: dispatcher.leave(number)
+
+    def until_first_call_s(self) -> float:
+        """How long the next new user of a closed loop still waits, so that users do not march in step."""
+        session = self._session
+        assert session is not None
+        user = self._users * session.plan.workers + self._index % session.plan.workers
+        self._users += 1
+        return first_call_s(session.plan.scenario, user) - (now_ns() - session.began_ns) / 1e9
+
     def ask(self) -> StreamRecord:
         """One user's next call, from prompt to record. Raises Refused once the budget is spent."""
         self._ready.wait()
         session = self._session
         assert session is not None
         assert self._board is not None
-        prompt, call = self._next_call(session)
-        if session.budget is None:
-            return self._board.call(call, lambda finished: self._keep(session, call, finished))
-        reservation = session.budget.reserve(_input_ceiling(prompt), session.plan.scenario.workload.max_tokens)
-        if reservation is None:
+        ordinal = session.calls * session.plan.workers + self._index % session.plan.workers
+        prompt = self._prompt(session, ordinal, session.plan.scenario.workload)
+        call = self._call(session, prompt, session.plan.scenario.workload)
+        return self._board.call(call, self._keeping(session, prompt, call))
+
+    def send(self, session: Session, arrival: Arrival) -> None:
+        """Send a planned call now and wait for nothing. Raises Refused and EngineLost."""
+        assert self._board is not None
+        if self._board.in_flight >= in_flight_cap(session.plan):
             session.not_sent += 1
-            raise Refused("the next call could exceed the cap")
-        budget = session.budget
+            return
+        ordinal, workload = self._asked(session, arrival)
+        ahead, session.ahead = session.ahead, None
+        prompt = ahead[1] if ahead is not None and ahead[0] == arrival else self._prompt(session, ordinal, workload)
+        call = self._call(session, prompt, workload, session.began_ns + round(arrival.at_s * 1e9))
+        self._board.put(call, self._keeping(session, prompt, call), self._ended.put)
 
-        def settle(finished: Finished) -> StreamRecord:
-            record = self._keep(session, call, finished)
-            budget.settle(reservation, record, session.wall)
-            return record
+    def make_ahead(self, session: Session, arrival: Arrival) -> None:
+        """Make the prompt of the next planned call before its time has come: what takes long must not make it late."""
+        if session.ahead is None or session.ahead[0] != arrival:
+            session.ahead = (arrival, self._prompt(session, *self._asked(session, arrival)))
 
-        return self._board.call(call, settle)
+    def finish(self, patience_s: float) -> None:
+        """End of the run on this process: the last records, then the last batch with totals. May be called twice.
 
-    def finish(self) -> None:
-        """End of the run on this process: the last records, then the last batch with totals. May be called twice."""
+        Open calls of an open loop belong to no user: they may take `patience_s` to end, then they are cut off.
+        """
         session = self._session
         if session is None or session.done or self._finishing or self._board is None:
             return
         self._finishing = True
         try:
+            if self.dispatcher is not None:
+                session.not_sent += self.dispatcher.stop(patience_s)
+                if not self._board.drained(patience_s):
+                    self._board.cancel_all()
             if not self._board.drained(LAST_RECORDS_S):
                 log.error("%d calls did not end within %.0f s", self._board.in_flight, LAST_RECORDS_S)
+            while not self._ended.empty():
+                gevent.sleep(0)  # Locust hears of every call before it is told that the run is over
             session.done = True
             self._ready.clear()
             session.spool.close()
@@ -151,14 +215,43 @@ class Station:
             self._board.close()
             self._board = None
 
-    def _next_call(self, session: Session) -> tuple[Prompt, Call]:
+    def _dispatcher(self, session: Session, trace: Sequence[TraceRow]) -> Dispatcher:
+        plan, timetable = session.plan, Timetable()
+        if plan.scenario.arrivals.is_global:
+            whole = global_plan(plan.scenario, plan.seed, trace)
+            timetable.join(share_of(whole, self._index, plan.workers))
+
+        def send(arrival: Arrival) -> None:
+            try:
+                self.send(session, arrival)
+            except Refused as refusal:
+                dispatcher.cease()
+                self._wires.trouble(f"stopped by its cap: {refusal}")
+            except EngineLost:  # the board has told the desk
+                dispatcher.cease()
+
+        dispatcher = Dispatcher(timetable, session.began_ns, send, lambda arrival: self.make_ahead(session, arrival))
+        return dispatcher
+
+    def _asked(self, session: Session, arrival: Arrival) -> tuple[int, Workload]:
+        """Ordinal and workload of a planned call: in a global plan each arrival has its own, whoever sends it."""
+        plan, workload = session.plan, session.plan.scenario.workload
+        if arrival.output_tokens is not None:
+            lengths = {"isl_tokens": arrival.input_tokens, "max_tokens": arrival.output_tokens}
+            workload = replace(workload, **lengths)
+        if arrival.index is not None:
+            return arrival.index, workload
+        return session.calls * plan.workers + self._index % plan.workers, workload
+
+    def _prompt(self, session: Session, ordinal: int, workload: Workload) -> Prompt:
+        # Workers share the ordinals between them; the nonce keeps prompts of late joiners cold, too.
+        return make_prompt(workload, session.plan.seed, ordinal, f"{session.plan.run_id}.{self.worker}")
+
+    def _call(self, session: Session, prompt: Prompt, workload: Workload, planned_ns: int | None = None) -> Call:
         plan, number = session.plan, session.calls
         session.calls += 1
-        # Workers share the ordinals between them; the nonce keeps prompts of late joiners cold, too.
-        ordinal = number * plan.workers + self._index % plan.workers
-        nonce = f"{plan.run_id}.{self.worker}"
-        prompt = make_prompt(plan.scenario.workload, plan.seed, ordinal, nonce)
         started_ns = now_ns()
+        counted_ns = started_ns if planned_ns is None else planned_ns  # late or not, it belongs where it was planned
         identity = Identity(
             run_id=plan.run_id,
             request_id=f"{plan.run_id}-{self.worker}-{number}",
@@ -167,13 +260,33 @@ class Station:
             endpoint=plan.endpoint.name,
             model=plan.endpoint.model,
             scenario=plan.scenario.name,
-            stage=stage_at(plan.scenario, started_ns - session.began_ns),
+            stage=stage_at(plan.scenario, counted_ns - session.began_ns),
             started_ns=started_ns,
+            planned_ns=planned_ns,
             prompt_id=prompt.prompt_id,
             family=prompt.family,
-            cap_tokens=plan.scenario.workload.max_tokens,
+            cap_tokens=workload.max_tokens,
         )
-        return prompt, build_call(plan, prompt, identity, session.target, session.key)
+        if workload is not plan.scenario.workload:
+            plan = replace(plan, scenario=replace(plan.scenario, workload=workload))
+        return build_call(plan, prompt, identity, session.target, session.key)
+
+    def _keeping(self, session: Session, prompt: Prompt, call: Call) -> Keep:
+        """What becomes of the call once it has ended; with a budget, what it may cost is set aside now."""
+        budget = session.budget
+        if budget is None:
+            return lambda finished: self._keep(session, call, finished)
+        reservation = budget.reserve(_input_ceiling(prompt), call.identity.cap_tokens or 0)
+        if reservation is None:
+            session.not_sent += 1
+            raise Refused("the next call could exceed the cap")
+
+        def settle(finished: Finished) -> StreamRecord:
+            record = self._keep(session, call, finished)
+            budget.settle(reservation, record, session.wall)
+            return record
+
+        return settle
 
     def _keep(self, session: Session, call: Call, finished: Finished) -> StreamRecord:
         if session.done:
@@ -187,6 +300,10 @@ class Station:
         if record.clock is not None:
             session.clocks.add(record.clock)
         return record
+
+    def _report_for_ever(self) -> None:
+        while True:
+            self._wires.report(self._ended.get())
 
     def _ship_for_ever(self) -> None:
         while True:
@@ -214,7 +331,7 @@ class Station:
         return msgspec.json.encode(entry)
 
     def _engine_lost(self) -> None:
-        self._trouble(f"{self.worker}: the engine process died")
+        self._wires.trouble(f"{self.worker}: the engine process died")
 
 
 def _budget(plan: Plan) -> Budget | None:

@@ -12,6 +12,8 @@ from harness.records import StreamRecord
 
 #: Where a finished call goes before its greenlet wakes: it is kept even if nobody waits for it any more.
 Keep = Callable[[Finished], StreamRecord]
+#: Who is told of the record.
+Told = Callable[[StreamRecord], None]
 
 
 class EngineLost(Exception):
@@ -24,7 +26,7 @@ class Switchboard:
     def __init__(self, engine: Engine, on_engine_lost: Callable[[], None]) -> None:
         self._engine = engine
         self._on_engine_lost = on_engine_lost
-        self._open: dict[int, tuple[Keep, AsyncResult]] = {}
+        self._open: dict[int, tuple[Keep, Told]] = {}
         self._idle = Event()
         self._idle.set()
         self.live = Live(at_ns=0, in_flight=0, awaiting_first=0, deltas=0)
@@ -39,18 +41,28 @@ class Switchboard:
 
     def call(self, call: Call, keep: Keep) -> StreamRecord:
         """Put one call through and wait for its end. A greenlet that is killed meanwhile leaves a censored record."""
-        if self.lost:
-            raise EngineLost
-        ticket = self._engine.submit(call)
         result: AsyncResult = AsyncResult()
-        self._open[ticket] = (keep, result)
-        self._idle.clear()
+        ticket = self.put(call, keep, result.set)
         try:
             return result.get()
         except BaseException:
             if ticket in self._open:
                 self._engine.cancel(ticket, "censored")
             raise
+
+    def put(self, call: Call, keep: Keep, told: Told) -> int:
+        """Put one call through and wait for nothing. `told` gets its record in the hub, where it must not block."""
+        if self.lost:
+            raise EngineLost
+        ticket = self._engine.submit(call)
+        self._open[ticket] = (keep, told)
+        self._idle.clear()
+        return ticket
+
+    def cancel_all(self) -> None:
+        """End every open call; each leaves a censored record."""
+        for ticket in self._open:
+            self._engine.cancel(ticket, "censored")
 
     def drained(self, timeout_s: float) -> bool:
         """Wait until every call has ended; False if some had not after `timeout_s`."""
@@ -75,5 +87,5 @@ class Switchboard:
             gevent.spawn(self._on_engine_lost)
 
     def _end(self, finished: Finished) -> None:
-        keep, result = self._open.pop(finished.ticket)
-        result.set(keep(finished))
+        keep, told = self._open.pop(finished.ticket)
+        told(keep(finished))

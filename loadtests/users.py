@@ -1,8 +1,14 @@
-"""ClosedLoopUser: asks, waits for the whole answer, asks again. One task = one call = one Locust `request` event."""
+"""ScenarioUser: what a scenario's arrivals make of a Locust user. One call = one Locust `request` event.
+
+Closed loop: a user asks, waits for the whole answer, asks again. Open loop: a user sends nothing itself. Under Poisson
+arrivals it is a source of its own, whose calls the dispatcher sends from the moment it joins until it leaves, so that
+users x rate hold while users come and go; a global plan (constant, gamma, trace) was made for all users together.
+"""
 
 from typing import Any
 
 import gevent
+from gevent.event import Event
 from locust import User, constant, task
 from locust.exception import StopUser
 from locust.user.task import LOCUST_STATE_STOPPING
@@ -15,32 +21,59 @@ from loadtests.switchboard import EngineLost
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 1.0
+#: Never set: a source waits until it is stopped.
+FOREVER = Event()
 
 
 class RequestFailed(Exception):
     """What Locust's failure table shows for a record that failed."""
 
 
-class ClosedLoopUser(User):
-    """A patient reader: the next question leaves when the last answer has come."""
+class ScenarioUser(User):
+    """Asks for itself in a closed loop, is a source of planned calls in an open one."""
 
     wait_time = constant(0)
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self._pause_s = FIRST_PAUSE_S
+        self._asked = False
+        self._is_source = False
 
     def stop(self, force: bool = False) -> bool:
-        """Two stops can overlap (the run time's end, a signal): one that is stopping already is only waited for."""
+        """Two stops can overlap (the run time's end, a signal): one that is stopping already is only waited for.
+
+        A source has nothing to finish: it leaves at once, and the station brings in what it had sent.
+        """
         if self._state == LOCUST_STATE_STOPPING and not force:
             return False
-        return bool(super().stop(force))
+        return bool(super().stop(force or self._is_source))
 
     @task
-    def ask(self) -> None:
-        """One call; a dead or refusing target is asked again after a growing pause, never in a spin."""
+    def take_part(self) -> None:
+        """One call of a closed loop; in an open loop, all of the user's life."""
+        station = station_of(self.environment)
+        plan = station.take_part()
+        if plan.scenario.arrivals.open_loop:
+            self._be_a_source(station)
+            return
+        if not self._asked:
+            self._asked = True
+            gevent.sleep(max(station.until_first_call_s(), 0))
+        self._ask(station)
+
+    def _be_a_source(self, station: Station) -> None:
+        self._is_source = True
+        leave = station.join_source()
         try:
-            record = station_of(self.environment).ask()
+            FOREVER.wait()
+        finally:
+            leave()
+
+    def _ask(self, station: Station) -> None:
+        """A dead or refusing target is asked again after a growing pause, never in a spin."""
+        try:
+            record = station.ask()
         except Refused as refusal:
             self.environment.trueyield_trouble(f"stopped by its cap: {refusal}")
             raise StopUser from refusal

@@ -536,6 +536,40 @@ def test_a_scenario_that_cannot_be_run(tmp_path: Path, text: str, message: str) 
         load_scenario(write(tmp_path, text, "mine.yaml"))
 
 
+def test_arrivals_of_a_scenario(tmp_path: Path) -> None:
+    text = SCENARIO + "users: 4\narrivals: {kind: gamma, rate: 6, cv: 3, curve: deepseek-day-6-nodes, max_in_flight: 9}"
+    arrivals = load_scenario(write(tmp_path, text, "mine.yaml")).arrivals
+    assert (arrivals.kind, arrivals.rate_per_user, arrivals.cv, arrivals.max_in_flight) == ("gamma", 1.5, 3.0, 9)
+    assert len(arrivals.curve_levels) == 96 and max(arrivals.curve_levels) == 278
+    closed = load_scenario(write(tmp_path, SCENARIO, "mine.yaml")).arrivals
+    assert (closed.kind, closed.open_loop) == ("closed", False)
+    text = SCENARIO + "arrivals: {kind: trace, trace: t.jsonl, time_scale: 10}"
+    assert load_scenario(write(tmp_path, text, "mine.yaml")).arrivals.trace == str(tmp_path / "t.jsonl")
+    text = SCENARIO + "arrivals: {kind: constant, rate: 1, levels: [[0, 1], [9, 1], [9, 4], [20, 0]]}"
+    assert load_scenario(write(tmp_path, text, "mine.yaml")).arrivals.levels == ((0, 1), (9, 1), (9, 4), (20, 0))
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "message"),
+    [
+        ("{kind: bursty}", "arrivals.kind"),
+        ("{rate: 5}", "found rate with kind closed; expected kind: poisson or constant or gamma"),
+        ("{kind: poisson}", "found no rate; expected requests per second"),
+        ("{kind: trace, rate: 3}", "found no trace"),
+        ("{kind: poisson, rate: -1}", "arrivals.rate"),
+        ("{kind: poisson, rate: 1, cv: 2}", "found cv with kind poisson; expected kind: gamma"),
+        ("{kind: poisson, rate: 1, curve: nights}", "a demand curve of the catalog"),
+        ("{kind: poisson, rate: 1, levels: [[5, 1], [2, 1]]}", "found seconds that go back"),
+        ("{kind: poisson, rate: 1, levels: [[5, 0]]}", "found only zeros"),
+        ("{kind: poisson, rate: 1, levels: [[5]]}", "arrivals.levels"),
+        ("{kind: poisson, rate: 1, levels: [[0, 1]], curve: flat}", "found levels and curve; expected one of them"),
+    ],
+)
+def test_arrivals_that_mean_nothing(tmp_path: Path, arrivals: str, message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        load_scenario(write(tmp_path, SCENARIO + f"arrivals: {arrivals}", "mine.yaml"))
+
+
 def test_a_scenario_by_a_wrong_name() -> None:
     with pytest.raises(InputError, match="did you mean reasoning"):
         load_scenario("reasonin")

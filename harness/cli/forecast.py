@@ -1,11 +1,15 @@
 """Plan -> Forecast: what a run will ask, and what it can cost at most, before anything is sent."""
 
 import ipaddress
+import math
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
 
+from harness.load.arrivals.plans import profile_of
+from harness.load.arrivals.traces import TraceRow, read_trace
 from harness.load.prompts import CHARS_PER_TOKEN, make_prompt
 from harness.load.scenarios import Plan
 from harness.price.budget import worst_case_usd
@@ -38,11 +42,10 @@ class Forecast:
             f"endpoint    {plan.endpoint.name}  {plan.endpoint.base_url or '(embedded)'}  model {plan.endpoint.model}",
             f"scenario    {scenario.name}: {scenario.description}",
             f"load        {scenario.users} users, {scenario.run_time_s:g} s "
-            f"(first {scenario.warm_up_seconds():g} s are warm-up), closed loop, {plan.workers} process(es)",
+            f"(first {scenario.warm_up_seconds():g} s are warm-up), {_arrivals(plan)}, {plan.workers} process(es)",
             f"one call    about {self.input_tokens_per_call:,.0f} tokens in, at most "
             f"{scenario.workload.max_tokens:,} out; cache {scenario.workload.cache}; seed {plan.seed}",
-            f"worst case  {self.calls_max:,} calls, {self.output_tokens_max:,.0f} tokens out "
-            f"(calls of {SHORTEST_CALL_S:g} s or more, {FASTEST_TOKENS_PER_S:,} tokens/s per user)",
+            f"worst case  {self.calls_max:,} calls, {self.output_tokens_max:,.0f} tokens out {_assumed(plan)}",
         ]
         if card is None or self.usd_worst is None:
             lines.append("cost        no price card: nothing to pay by the token that trueyield knows of")
@@ -61,12 +64,14 @@ def forecast(plan: Plan) -> Forecast:
         "".join(message["content"] for message in make_prompt(workload, plan.seed, ordinal, "dry-run").messages)
         for ordinal in range(SAMPLE)
     ]
-    seconds = plan.scenario.run_time_s + plan.scenario.stop_timeout_s
-    calls = plan.scenario.users * round(plan.scenario.run_time_s / SHORTEST_CALL_S + 1)
+    calls, output_max = _most(plan)
     if plan.max_requests is not None:
         calls = min(calls, plan.max_requests)
     input_max = float(max(len(text.encode()) for text in texts) + 16)
-    output_max = float(min(calls * workload.max_tokens, plan.scenario.users * seconds * FASTEST_TOKENS_PER_S))
+    if rows := _replayed(plan):  # each call has its own length
+        input_max = max(input_max, sum(row.input_tokens for row in rows) / len(rows) * CHARS_PER_TOKEN + 16)
+    if plan.scenario.arrivals.trace is None:
+        output_max = min(output_max, float(calls * workload.max_tokens))
     usd_per_call, usd = _usd(plan, calls, input_max, output_max)
     return Forecast(
         plan=plan,
@@ -77,6 +82,50 @@ def forecast(plan: Plan) -> Forecast:
         usd_per_call_max=usd_per_call,
         usd_worst=usd,
     )
+
+
+def _most(plan: Plan) -> tuple[int, float]:
+    """Calls and output tokens at most. Planned calls are counted; Poisson and gamma ones with six sigma to spare."""
+    scenario = plan.scenario
+    if not scenario.arrivals.open_loop:
+        seconds = scenario.run_time_s + scenario.stop_timeout_s
+        calls = scenario.users * round(scenario.run_time_s / SHORTEST_CALL_S + 1)
+        return calls, scenario.users * seconds * FASTEST_TOKENS_PER_S
+    if scenario.arrivals.trace is not None:
+        rows = _replayed(plan)
+        return len(rows), float(sum(row.output_tokens for row in rows))
+    expected = profile_of(scenario).area(scenario.run_time_s)
+    spread = {"constant": 0.0, "gamma": scenario.arrivals.cv}.get(scenario.arrivals.kind, 1.0)
+    calls = math.ceil(expected + 6 * spread * math.sqrt(expected)) + 1
+    return calls, float(calls * scenario.workload.max_tokens)
+
+
+def _replayed(plan: Plan) -> list[TraceRow]:
+    """Rows of the trace that the run time holds; the first always is."""
+    arrivals = plan.scenario.arrivals
+    if arrivals.trace is None:
+        return []
+    return [
+        row for row in read_trace(Path(arrivals.trace)) if row.at_s / arrivals.time_scale < plan.scenario.run_time_s
+    ]
+
+
+def _arrivals(plan: Plan) -> str:
+    scenario = plan.scenario
+    arrivals = scenario.arrivals
+    if not arrivals.open_loop:
+        return "closed loop"
+    if arrivals.trace is not None:
+        return f"open loop: {Path(arrivals.trace).name} at {arrivals.time_scale:g}x"
+    rate = profile_of(scenario).area(scenario.run_time_s) / scenario.run_time_s
+    form = f" over {arrivals.curve}" if arrivals.curve else " on average" if arrivals.levels else ""
+    return f"open loop: {arrivals.kind} {rate:.3g} requests/s{form}"
+
+
+def _assumed(plan: Plan) -> str:
+    if plan.scenario.arrivals.open_loop:
+        return "(every planned call is sent)"
+    return f"(calls of {SHORTEST_CALL_S:g} s or more, {FASTEST_TOKENS_PER_S:,} tokens/s per user)"
 
 
 def is_remote(endpoint: Endpoint) -> bool:

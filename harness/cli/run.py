@@ -81,6 +81,9 @@ class Setting:
 @click.argument("scenario", required=False)
 @click.option("--list", "list_only", is_flag=True, help="List the scenarios and stop.")
 @click.option("--users", type=int, metavar="N", help="Users that ask at the same time. Default: the scenario's.")
+@click.option("--rate", type=float, metavar="R", help="Open loop: requests/s of all users together.")
+@click.option("--arrivals", type=click.Choice(["poisson", "constant", "gamma"]), help="Of --rate. Default: poisson.")
+@click.option("--max-in-flight", type=int, metavar="N", help="Planned requests beyond it are not sent, and counted.")
 @click.option("--web", is_flag=True, help="Open Locust's web UI (127.0.0.1) instead of starting at once.")
 @click.option("--web-port", type=click.IntRange(1, 65535), default=8089, show_default=True)
 @click.option("--run-id", default="", help="Name of the run folder. Default: time, scenario, four digits.")
@@ -129,6 +132,9 @@ def order_of(scenario: str | None, options: dict[str, Any]) -> Order:
         extra_body=options["extra_body"],
         max_usd=options["max_usd"],
         max_requests=options["max_requests"],
+        rate=options.get("rate"),
+        arrivals=options.get("arrivals"),
+        max_in_flight=options.get("max_in_flight"),
     )
 
 
@@ -205,6 +211,9 @@ def _flags(order: Order, setting: Setting) -> list[str]:
         ("--extra-body", order.extra_body or None),
         ("--max-usd", order.max_usd),
         ("--max-requests", order.max_requests),
+        ("--rate", order.rate),
+        ("--arrivals", order.arrivals),
+        ("--max-in-flight", order.max_in_flight),
         ("--metrics-port", setting.metrics_port),
         *_worker_flags(setting.processes),
         ("--web-port", setting.web_port),

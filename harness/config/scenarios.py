@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from harness.config.arrival_rows import ArrivalsRow, check_arrivals
 from harness.config.catalog_rows import Count, Positive, Price, Text
 from harness.config.documents import Document, read_document
 from harness.config.rows import Row, check_row, in_file_order, mistake_at, near_miss, shown
@@ -52,6 +53,7 @@ class ScenarioRow(Row):
     stop_timeout_s: Price = 30.0
     slos: dict[str, Positive] = Field(default={}, description="metric: upper limit in seconds")
     gates: list[Text] = Field(default=[])
+    arrivals: ArrivalsRow = Field(default=ArrivalsRow(), description="when requests leave; default: closed loop")
 
 
 def list_scenarios() -> list[Scenario]:
@@ -68,8 +70,10 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
     _check_meaning(document, mistakes)
     if row is None or mistakes:
         raise InputError(in_file_order(mistakes))
-    own = row.model_dump(exclude={"workload", "gates"})
-    return Scenario(name=path.stem, workload=row.workload.value(), gates=_with_default(row.gates), **own)
+    own = row.model_dump(exclude={"workload", "gates", "arrivals"})
+    arrivals = row.arrivals.value(row.users, path.parent)
+    gates = _with_default(row.gates)
+    return Scenario(name=path.stem, workload=row.workload.value(), gates=gates, arrivals=arrivals, **own)
 
 
 def _path_of(text: str) -> Path:
@@ -106,6 +110,7 @@ def _check_meaning(document: Document, mistakes: list[Mistake]) -> None:
             expected = "agg(metric) op number, e.g. p99(ttft_s) < 0.5"
             mistakes.append(mistake_at(document, ("gates", index), shown(gate), expected))
     _check_times(document, root, mistakes)
+    check_arrivals(document, root, mistakes)
 
 
 def _check_times(document: Document, root: Any, mistakes: list[Mistake]) -> None:

@@ -4,11 +4,13 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from harness.errors import InputError, Mistake
+from harness.load.arrivals.traces import digest_of, read_trace
 from harness.load.limits import no_room_for
-from harness.load.scenarios import Plan, Scenario
+from harness.load.scenarios import Arrivals, Plan, Scenario
 from harness.providers import Endpoint
 
 #: Until someone presses Stop: a web run without a run time.
@@ -39,6 +41,9 @@ class Order:
     max_usd: float | None = None
     max_requests: int | None = None
     keep_deltas: bool = True
+    rate: float | None = None  # requests/s of all users together: an open loop
+    arrivals: Literal["poisson", "constant", "gamma"] | None = None
+    max_in_flight: int | None = None
 
 
 def mistakes_in(order: Order, workers: int = 1) -> list[Mistake]:
@@ -60,9 +65,11 @@ def make_plan(order: Order, endpoint: Endpoint, scenario: Scenario, *, run_id: s
     if order.max_usd is not None and endpoint.price_card is None:
         found.append(Mistake("command line", "--max-usd", f"no price card on {endpoint.name}", "an entry with a price"))
     planned = overlay(order, scenario)
+    found += _arrival_mistakes(order, planned.arrivals)
     found += no_room_for(planned.users, workers, one_machine=False)
     if found:
         raise InputError(found)
+    planned = replace(planned, arrivals=_with_trace(planned.arrivals))
     return Plan(
         run_id=run_id,
         seed=order.seed,
@@ -92,7 +99,37 @@ def overlay(order: Order, scenario: Scenario) -> Scenario:
             run_time_s=order.run_time_s,
             stop_timeout_s=order.stop_timeout_s,
         ),
+        arrivals=_arrivals(order, scenario),
     )
+
+
+def _arrivals(order: Order, scenario: Scenario) -> Arrivals:
+    """A rate makes an open loop: Poisson, where neither flag nor file says otherwise. Without one, a user keeps its
+    own rate, so that more users are more load."""
+    arrivals = scenario.arrivals
+    kind = order.arrivals or ("poisson" if order.rate is not None and arrivals.kind == "closed" else arrivals.kind)
+    own = None if order.rate is None else order.rate / max(order.users or scenario.users, 1)
+    return replace(arrivals, kind=kind, **_given(rate_per_user=own, max_in_flight=order.max_in_flight))
+
+
+def _arrival_mistakes(order: Order, arrivals: Arrivals) -> list[Mistake]:
+    found = []
+    if order.rate is not None and arrivals.kind == "trace":
+        found.append(Mistake("command line", "--rate", "a trace", "time_scale in its scenario: a trace has its times"))
+    if arrivals.kind in ("poisson", "constant", "gamma") and arrivals.rate_per_user is None:
+        found.append(Mistake("command line", "--arrivals", f"{arrivals.kind} without a rate", "--rate R"))
+    if order.max_in_flight is not None and not arrivals.open_loop:
+        expected = "--rate R: in a closed loop the users are the cap"
+        found.append(Mistake("command line", "--max-in-flight", "a closed loop", expected))
+    return found
+
+
+def _with_trace(arrivals: Arrivals) -> Arrivals:
+    """Read the trace once before anything is sent; its hash goes along, so that every worker replays the same one."""
+    if arrivals.trace is None:
+        return arrivals
+    read_trace(Path(arrivals.trace))
+    return replace(arrivals, trace_sha256=digest_of(Path(arrivals.trace)))
 
 
 def _given(**values: Any) -> dict[str, Any]:
@@ -110,6 +147,8 @@ def _number_mistakes(order: Order) -> list[Mistake]:
         ("--max-usd", order.max_usd, 0),
         ("--max-requests", order.max_requests, 1),
         ("--seed", order.seed, 0),
+        ("--rate", order.rate, 1e-6),
+        ("--max-in-flight", order.max_in_flight, 1),
     )
     return [
         Mistake("command line", flag, str(value), f"a number >= {low:g}")

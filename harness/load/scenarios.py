@@ -21,6 +21,37 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Arrivals:
+    """When requests leave. Closed: when the last answer came. All others: at planned times, whatever the answers do.
+
+    `rate_per_user`: requests a second; times `users` it is the rate of the run, on average over a curve, and where a
+    level of `levels` is 1. A Poisson user is a source of its own; for gamma and constant the users only scale.
+    """
+
+    kind: Literal["closed", "poisson", "constant", "gamma", "trace"] = "closed"
+    rate_per_user: float | None = None
+    cv: float = 1.0  # gamma: coefficient of variation of the gaps
+    levels: tuple[tuple[float, float], ...] = ()  # (s, factor) joined by straight lines; two at one time: a step
+    curve: str | None = None  # name of a demand curve ...
+    curve_levels: tuple[float, ...] = ()  # ... and its slots, pressed into run_time_s
+    trace: str | None = None  # path of a trace, on every worker
+    trace_sha256: str | None = None
+    time_scale: float = 1.0  # trace: 10 replays ten minutes in one
+    stagger_s: float = 0.0  # closed: first calls are spread evenly over this
+    max_in_flight: int | None = None  # planned requests beyond it are not sent, and counted
+
+    @property
+    def open_loop(self) -> bool:
+        """Requests have a planned time."""
+        return self.kind != "closed"
+
+    @property
+    def is_global(self) -> bool:
+        """One plan of the whole run, shared out by index."""
+        return self.kind in ("constant", "gamma", "trace")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """One file of loadtests/scenarios: workload + load + SLOs + gates. `slos`: metric name -> upper limit, seconds."""
 
@@ -34,6 +65,7 @@ class Scenario:
     stop_timeout_s: float = 30.0
     slos: Mapping[str, float] = field(default_factory=dict)
     gates: tuple[str, ...] = ()
+    arrivals: Arrivals = Arrivals()
 
     def warm_up_seconds(self) -> float:
         """Length of the warm-up window, s."""

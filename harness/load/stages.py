@@ -6,6 +6,15 @@ from harness.records import Stage, Stages
 _NS = 1_000_000_000
 
 
+#: The common start of an open loop is announced this much ahead, so that no worker begins late.
+LEAD_S = 1.0
+
+
+def lead_seconds(scenario: Scenario) -> float:
+    """From the announcement of a run to its start, s."""
+    return LEAD_S if scenario.arrivals.open_loop else 0.0
+
+
 def stage_at(scenario: Scenario, elapsed_ns: int) -> Stage:
     """The stage of a request that starts `elapsed_ns` after the run began."""
     if elapsed_ns < scenario.warm_up_seconds() * _NS:

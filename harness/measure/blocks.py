@@ -124,7 +124,7 @@ def _last(sheet: Sheet) -> int:
     return sheet.window.end_ns - 1
 
 
-def _block_of(window: Window, at_ns: Ints) -> Ints:
+def block_of(window: Window, at_ns: Ints) -> Ints:
     """The block of moments that lie inside the window."""
     length = (window.end_ns - window.begin_ns) / BLOCKS
     return np.minimum(((at_ns - window.begin_ns) / length).astype(np.int64), BLOCKS - 1)
@@ -132,7 +132,7 @@ def _block_of(window: Window, at_ns: Ints) -> Ints:
 
 def _moments(window: Window, at_ns: Ints) -> Floats:
     inside = at_ns[window.holds(at_ns)]
-    return np.bincount(_block_of(window, inside), minlength=BLOCKS).astype(np.float64)
+    return np.bincount(block_of(window, inside), minlength=BLOCKS).astype(np.float64)
 
 
 def tokens_per_block(sheet: Sheet, tokens_inside: Floats, rows: Flags) -> Floats:
@@ -146,7 +146,7 @@ def tokens_per_block(sheet: Sheet, tokens_inside: Floats, rows: Flags) -> Floats
     inside_counts = deltas.per_record(inside)
     share = np.where(rows, tokens_inside, 0.0) / np.maximum(inside_counts, 1)
     placed = np.bincount(
-        _block_of(window, moments[inside]), weights=np.repeat(share, inside_counts), minlength=BLOCKS
+        block_of(window, moments[inside]), weights=np.repeat(share, inside_counts), minlength=BLOCKS
     ).astype(np.float64)
     spread = rows & (inside_counts == 0) & (tokens_inside > 0)
     return placed + _spread(sheet, np.where(spread, tokens_inside, 0.0), spread)

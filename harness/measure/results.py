@@ -150,9 +150,11 @@ class RunResult:
     notes: tuple[str, ...] = ()
     response_models: tuple[str, ...] = ()
     clock: str | None = None  # kernel | user | mixed
-    #: long answers are under-represented (`reasons` says why): OSL, think time, accuracy, $ per answer lean low
+    #: long answers are under-represented (`reasons` says why): OSL, think time, accuracy, $ per answer are None
     length_biased: bool = False
     #: sampling error by dotted key (and `useful_per_s`); None: `reasons["intervals.<key>"]` says why
     intervals: dict[str, SampledInterval | None] = field(default_factory=dict)
     slos: dict[str, float] = field(default_factory=dict)  # metric name -> upper limit; judged goodput and useful
+    #: throughput and TTFT stood still across the window; None: too short to tell, or False: `reasons["steady"]`
+    steady: bool | None = None
     schema: int = RUN_SCHEMA

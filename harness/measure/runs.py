@@ -1,6 +1,7 @@
 """RunResult of a run folder: manifest and records in, run.json out. Reads no clock: same folder, same result."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -11,20 +12,25 @@ from harness.measure.blocks import rate_intervals
 from harness.measure.deltas import GAP_PHASES, Flags
 from harness.measure.figures import Study, mix_of, part_of, tokens_of
 from harness.measure.folder import collector_paused, read_folder
+from harness.measure.lengths import (
+    intervals_without,
+    length_bias,
+    mix_without,
+    part_without,
+    reasons_of,
+    useful_without,
+)
 from harness.measure.load_state import load_of
 from harness.measure.quality import Grade, grade, grades_of
 from harness.measure.results import EndpointResult, Load, Mix, RunResult, SampledInterval, Useful
 from harness.measure.sheet import output_tokens_inside, sheet_of
+from harness.measure.steady import steady_of
 from harness.measure.use import Use, slos_of, use_of, useful_of
 from harness.measure.validity import invalid_reasons
 from harness.measure.window import Window, clocks_of, window_of
 from harness.records import StreamRecord
 
 __all__ = ["Grade", "Use", "grade", "grades_of", "measure", "read_run", "slos_of", "use_of", "write_run"]
-
-#: a window shorter than this many median E2E, or more censored than this, leaves out the long answers
-MIN_WINDOW_E2E = 3.0
-MAX_CENSORED_SHARE = 0.05
 
 #: a stream of so many deltas that came in one single read was held back by something on the way
 BUFFERED_DELTAS = 8
@@ -90,10 +96,11 @@ def _result(study: Study, notes: list[str]) -> RunResult:
     useful = useful_of(records, grades, study.slos)
     intervals, no_interval = _intervals(study, whole, grades, useful)
     invalid = invalid_reasons(study.folder)
-    biased = _length_bias(study, whole)
+    biased = length_bias(study, whole)
+    steady, unsteady = steady_of(study, whole.metrics["e2e_s"].p50)
     clocks = {record.clock for record in records if record.clock}
     names = sorted({record.endpoint for record in records})
-    return RunResult(
+    found = RunResult(
         run_id=manifest.run_id,
         valid=not invalid,
         invalid_reasons=invalid,
@@ -109,13 +116,38 @@ def _result(study: Study, notes: list[str]) -> RunResult:
         useful=useful,
         mix=mix,
         endpoints={name: whole if len(names) == 1 else part_of(study, _of(study, name)) for name in names},
-        reasons=_reasons(study, whole, mix, biased) | no_interval,
-        notes=tuple([*notes, *_notes(study, grades, biased)]),
+        reasons=_reasons(study, whole, mix) | no_interval | ({} if unsteady is None else {"steady": unsteady}),
+        notes=tuple([*notes, *([unsteady] if steady is False and unsteady else []), *_notes(study, grades, biased)]),
         response_models=tuple(sorted({record.response_model for record in records if record.response_model})),
         clock=None if not clocks else clocks.pop() if len(clocks) == 1 else "mixed",
         length_biased=biased is not None,
         intervals=intervals,
         slos=study.slos,
+        steady=steady,
+    )
+    return found if biased is None else _without_lengths(found, biased)
+
+
+def _without_lengths(found: RunResult, bias: str) -> RunResult:
+    """The same, less the figures that hang on how long answers are."""
+    whole = part_without(
+        EndpointResult(
+            requests=found.requests,
+            outcomes=found.outcomes,
+            tokens=found.tokens,
+            metrics=found.metrics,
+            throughput=found.throughput,
+            goodput=found.goodput,
+        )
+    )
+    return replace(
+        found,
+        metrics=whole.metrics,
+        useful=useful_without(found.useful),
+        mix=mix_without(found.mix),
+        endpoints={name: part_without(part) for name, part in found.endpoints.items()},
+        intervals=intervals_without(found.intervals),
+        reasons=found.reasons | reasons_of(bias),
     )
 
 
@@ -143,21 +175,7 @@ def _load(study: Study, mix: Mix) -> Load:
     return load_of(study.sheet, mix.mean_in_flight, mix.mean_decoding)
 
 
-def _length_bias(study: Study, whole: EndpointResult) -> str | None:
-    """Why long answers are under-represented; None where they are not."""
-    sheet, median = study.sheet, whole.metrics["e2e_s"].p50
-    measured = int(sheet.measured.sum())
-    censored = int((sheet.measured & sheet.censored).sum())
-    if measured and censored / measured > MAX_CENSORED_SHARE:
-        return f"{censored} of {measured} requests were still running when the run ended"
-    if study.seconds is not None and median is not None and study.seconds < MIN_WINDOW_E2E * median:
-        return (
-            f"the window of {study.seconds:.1f} s is shorter than {MIN_WINDOW_E2E:g} x the median E2E of {median:.1f} s"
-        )
-    return None
-
-
-def _reasons(study: Study, whole: EndpointResult, mix: Mix, biased: str | None) -> dict[str, str]:
+def _reasons(study: Study, whole: EndpointResult, mix: Mix) -> dict[str, str]:
     reasons: dict[str, str] = {}
     if study.seconds is None:
         reasons["window_s"] = reasons["throughput"] = "no request began in a measure window"
@@ -169,9 +187,6 @@ def _reasons(study: Study, whole: EndpointResult, mix: Mix, biased: str | None) 
         reasons["mix.cached_share"] = "the endpoint does not tell cached tokens"
     if mix.reasoning_share is None:
         reasons["mix.reasoning_share"] = "the endpoint does not count reasoning tokens"
-    if biased:
-        keys = ("mix.osl_tokens", "metrics.osl_tokens", "metrics.think_s", "useful.share")
-        reasons |= dict.fromkeys(keys, f"{biased}: long answers are under-represented; throughput stands")
     reasons |= {f"metrics.{name}": _why_empty(name) for name, spread in whole.metrics.items() if not spread.n}
     if any(spread.n and spread.p99 is None for spread in whole.metrics.values()):
         reasons["quantiles"] = _QUANTILES
@@ -196,7 +211,7 @@ def _notes(study: Study, grades: Mapping[str, Grade], biased: str | None) -> lis
     sheet, notes = study.sheet, []
     workers = study.folder.manifest.workers.values()
     if biased:
-        notes.append(f"{biased}: OSL, think time, accuracy and $ per answer lean low; throughput stands")
+        notes.append(f"{biased}: OSL, think time, accuracy and $ per answer are not told; throughput stands")
     checked = sum(
         record.request_id not in grades and grade(record.prompt_id, "").right is not None
         for record, inside in zip(sheet.records, sheet.measured & sheet.delivered, strict=True)

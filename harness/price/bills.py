@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from harness.price.case import Case
+from harness.price.case import Case, no_lengths_reason, no_shape_reason
 from harness.price.energy import energy
 from harness.price.hours import half_cached
 from harness.price.ledger import UNIT_USES, USES, Ledger, Unit, weights
@@ -126,7 +126,7 @@ def buyer(case: Case, reasons: dict[str, str]) -> Buyer:
         usd_per_mtok_blended_half_cached=half_cached(case, reasons),
         usd_per_mtok_blend_3to1=unit.blend_3to1_sum / unit.priced if unit.priced else None,
         usd_per_1k_useful=per_1k_useful(unit.usd_max, case, "buyer.usd_per_1k_useful", reasons),
-        usd_per_1k_right=_per_1k_right(unit, reasons),
+        usd_per_1k_right=_per_1k_right(case, unit, reasons),
         price_card=ledger.card.name,
         price_date=ledger.card.as_of,
         measured_at=hours,
@@ -140,8 +140,11 @@ def graded(unit: Unit) -> list[int]:
     return [place for place, right in enumerate(unit.right) if right is not None]
 
 
-def _per_1k_right(unit: Unit, reasons: dict[str, str]) -> float | None:
+def _per_1k_right(case: Case, unit: Unit, reasons: dict[str, str]) -> float | None:
     """Bill of the graded requests over those that were right: the ratio form of a cost-of-pass (arXiv 2504.13359)."""
+    if case.run.length_biased:
+        reasons["buyer.usd_per_1k_right"] = no_lengths_reason(case.run)
+        return None
     checked = graded(unit)
     right = sum(unit.right[place] is True for place in checked)
     if right:
@@ -168,6 +171,9 @@ def _per_mtok(usd: float, tokens: float) -> float | None:
 def per_1k_useful(usd: float, case: Case, key: str, reasons: dict[str, str]) -> float | None:
     """The window's cost over its useful answers; with none, the reason carries the least that it can be."""
     useful = case.run.useful
+    if case.run.length_biased:
+        reasons[key] = no_lengths_reason(case.run)
+        return None
     if useful.count:
         return usd / useful.count * 1000
     # rule of three: zero of n puts the 95 % upper limit of the share at 3 / n
@@ -235,7 +241,7 @@ def _split(case: Case, reasons: dict[str, str]) -> Split | None:
     names = ("input_computed_split", "input_cached_split", "output_split")
     split_keys = [*(f"owner.usd_per_mtok_{name}" for name in names), "owner.split_rule"]
     if allin is None or shape is None or deployment is None:
-        why = "no output tokens were counted in the measure window"
+        why = "no output tokens were counted in the measure window" if allin is None else no_shape_reason(case.run)
         keys = [*split_keys, "owner.usd_per_mtok_output_allin", "owner.usd_per_mtok_total"]
         reasons |= dict.fromkeys(keys, why)
         return None

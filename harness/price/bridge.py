@@ -9,7 +9,7 @@ from functools import reduce
 from typing import Literal
 
 from harness.price.bills import ADD_CARD, no_hour_reason
-from harness.price.case import Case
+from harness.price.case import Case, no_shape_reason
 from harness.price.cost import Usage, usage_usd
 from harness.price.day import day_changes, put
 from harness.price.ledger import Ledger
@@ -35,9 +35,7 @@ def ceilings(case: Case, reasons: dict[str, str]) -> Ceilings:
     """The bound for the batch that really ran, and for the largest one that memory and the TPOT limit allow."""
     deployment, shape = case.deployment, case.shape
     if deployment is None or shape is None:
-        reasons["bound"] = (
-            no_hour_reason(case) if deployment is None else "the mean request is unknown: no token counts"
-        )
+        reasons["bound"] = no_hour_reason(case) if deployment is None else no_shape_reason(case.run)
         return Ceilings()
     limit = case.slos.get("tpot_s")
     best = best_bound(deployment, shape, limit)
@@ -125,7 +123,9 @@ def theoretical(case: Case, found: Bounds, reasons: dict[str, str]) -> Theoretic
             reasons["theoretical.yield_ratio"] = ADD_CARD
         return Theoretical(usd_per_mtok_output_allin=best.usd_per_mtok_output_allin, yield_ratio=best.yield_ratio)
     rates, shape = (case.own.unit.mean_rates() if case.own else None), case.shape
-    reasons["theoretical.yield_ratio"] = reasons.get("bound.at_best_load") or no_hour_reason(case)
+    reasons["theoretical.yield_ratio"] = (
+        reasons.get("bound.at_best_load") or reasons.get("bound") or no_hour_reason(case)
+    )
     if rates is None or shape is None:
         reasons["theoretical.usd_per_mtok_output_allin"] = reasons["theoretical.yield_ratio"]
         return Theoretical()

@@ -77,7 +77,7 @@ class _Books:
 def buyer_bridge(case: Case, reasons: dict[str, str]) -> BuyerWaterfall | None:
     """From list to paid; None with a reason where nothing useful was bought."""
     ledger, count = case.own, case.run.useful.count
-    if ledger is None or not count:
+    if ledger is None or not count or case.run.length_biased:
         reasons["buyer_waterfall"] = reasons.get("buyer") or reasons.get("buyer.usd_per_1k_useful") or "nothing useful"
         return None
     books = _books(case, ledger)

@@ -147,9 +147,19 @@ def _guess(manifest: Manifest, records: list[StreamRecord]) -> Guess:
     )
 
 
+def no_lengths_reason(run: RunResult) -> str:
+    """Why nothing per answer can be told of a run that was too short for its answers."""
+    return run.reasons.get("useful.share") or "the run was too short for its answers: the long ones are missing"
+
+
+def no_shape_reason(run: RunResult) -> str:
+    """Why the mean request is not known."""
+    return no_lengths_reason(run) if run.length_biased else "the mean request is unknown: no token counts"
+
+
 def _shape(run: RunResult) -> Shape | None:
     """The mean request that the run really had; a cache that is not reported counts as none."""
     mix = run.mix
-    if not mix.isl_tokens or not mix.osl_tokens:
+    if run.length_biased or not mix.isl_tokens or not mix.osl_tokens:
         return None
     return Shape(isl_tokens=mix.isl_tokens, osl_tokens=mix.osl_tokens, cached_share=mix.cached_share or 0.0)

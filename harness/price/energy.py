@@ -7,7 +7,7 @@ else the board's rating) and is labelled assumed: provisioned watts are no measu
 
 from dataclasses import dataclass
 
-from harness.price.case import Case
+from harness.price.case import Case, no_lengths_reason
 from harness.price.results import Energy
 from harness.providers import Deployment, Power
 
@@ -74,9 +74,11 @@ def energy(case: Case, revenue_usd_per_s: float | None, reasons: dict[str, str])
     joules = joules_per_token(draw.watts, rate)
     price = _usd_per_kwh(deployment)
     pue = _pue(deployment, draw)
-    useful = (case.run.useful.count / case.run.window_s) if case.run.window_s else 0.0
+    useful = 0.0 if case.run.length_biased or not case.run.window_s else case.run.useful.count / case.run.window_s
     usd_per_s = None if price is None else electricity_usd(draw.watts, 1.0, price, pue)
     _tell_missing(draw, price, useful, revenue_usd_per_s, reasons)
+    if case.run.length_biased and price is not None:
+        reasons["owner.energy.usd_per_1k_useful_electricity"] = no_lengths_reason(case.run)
     return Energy(
         watts=draw.watts,
         boundary=draw.boundary,

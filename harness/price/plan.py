@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import InputError, Mistake
-from harness.price.case import Case
+from harness.price.case import Case, no_shape_reason
 from harness.price.comparable import Offer, sells
 from harness.price.demand import mean_share
 from harness.price.fleet import Fleet, day_ledger
@@ -159,13 +159,16 @@ def _unit(case: Case) -> _Unit:
     lacks = {
         "endpoint.deployment": ("nothing", "what it runs on, `deployment:` in providers.yaml", case.deployment),
         "endpoint.deployment.usd_per_gpu_hour": ("no price of an hour", "one, above 0", usd_per_s),
-        "throughput.output_tokens_per_s": ("no output tokens", "a run that delivered", rate and shape),
+        "throughput.output_tokens_per_s": ("no output tokens", "a run that delivered", rate),
+        "mix.osl_tokens": (no_shape_reason(case.run), "a run that was long enough for its answers", shape),
     }
     mistakes = [
         Mistake(case.run.run_id, key, found, expected) for key, (found, expected, value) in lacks.items() if not value
     ]
     if mistakes or not rate or not usd_per_s or shape is None:
-        raise InputError(mistakes, hint="a plan needs a run on hardware whose hour has a price")
+        raise InputError(
+            mistakes, hint="a plan needs a run long enough for its answers, on hardware whose hour has a price"
+        )
     return _Unit(
         output_tokens_per_s=rate,
         usd_per_hour=usd_per_s * 3600,

@@ -1,6 +1,8 @@
 """Order -> Plan, and every mistake of an order at once; elapsed time -> stage."""
 
+import hashlib
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.errors import InputError
 from harness.load.orders import Order, make_plan, mistakes_in, overlay
-from harness.load.scenarios import Scenario, Workload
+from harness.load.scenarios import Arrivals, Scenario, Workload
 from harness.load.stages import ended_stages, planned_stages, stage_at
 from harness.providers import Endpoint
 
@@ -62,6 +64,41 @@ def test_what_is_not_ordered_comes_from_the_scenario() -> None:
     changed = overlay(replace(ORDER, users=3, run_time_s=5.0, max_tokens=7, temperature=0.0), SCENARIO)
     assert (changed.users, changed.run_time_s) == (3, 5.0)
     assert (changed.workload.max_tokens, changed.workload.temperature) == (7, 0.0)
+
+
+def test_a_rate_makes_an_open_loop_and_users_keep_theirs() -> None:
+    opened = overlay(replace(ORDER, rate=4.0), SCENARIO)
+    assert (opened.arrivals.kind, opened.arrivals.rate_per_user) == ("poisson", 0.5)
+    more = overlay(replace(ORDER, users=16), opened)
+    assert more.arrivals.rate_per_user == 0.5, "users x rate: twice the users are twice the load"
+    fixed = overlay(replace(ORDER, users=16, rate=4.0, arrivals="gamma"), opened)
+    assert (fixed.arrivals.kind, fixed.arrivals.rate_per_user) == ("gamma", 0.25)
+
+
+@pytest.mark.parametrize(
+    ("change", "arrivals", "key"),
+    [
+        ({"arrivals": "gamma"}, Arrivals(), "--arrivals"),
+        ({"max_in_flight": 5}, Arrivals(), "--max-in-flight"),
+        ({"rate": 5.0}, Arrivals(kind="trace", trace="t.jsonl"), "--rate"),
+        ({"rate": 0.0}, Arrivals(), "--rate"),
+    ],
+)
+def test_arrivals_that_cannot_be(change: dict[str, Any], arrivals: Arrivals, key: str) -> None:
+    with pytest.raises(InputError) as caught:
+        make_plan(replace(ORDER, **change), ENDPOINT, replace(SCENARIO, arrivals=arrivals), run_id="r", workers=1)
+    assert [mistake.key for mistake in caught.value.mistakes] == [key]
+
+
+def test_the_plan_knows_its_trace(tmp_path: Path) -> None:
+    trace = tmp_path / "t.jsonl"
+    trace.write_text('{"timestamp": 0, "input_length": 5, "output_length": 1}')
+    scenario = replace(SCENARIO, arrivals=Arrivals(kind="trace", trace=str(trace)))
+    plan = make_plan(ORDER, ENDPOINT, scenario, run_id="r", workers=1)
+    assert plan.scenario.arrivals.trace_sha256 == hashlib.sha256(trace.read_bytes()).hexdigest()
+    trace.write_text("{}")
+    with pytest.raises(InputError, match="line 1"):
+        make_plan(ORDER, ENDPOINT, scenario, run_id="r", workers=1)
 
 
 def test_headers_and_body_reach_the_plan() -> None:

@@ -6,9 +6,9 @@ import sys
 PROGRAM = """
 from locust.env import Environment
 from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING
-from loadtests.users import ClosedLoopUser
+from loadtests.users import ScenarioUser
 
-user = ClosedLoopUser(Environment())
+user = ScenarioUser(Environment())
 user._state = LOCUST_STATE_RUNNING
 assert user.stop() is False
 assert user._state == LOCUST_STATE_STOPPING

@@ -378,3 +378,27 @@ def test_the_declared_rule_splits_and_re_sums(tmp_path):
             + 400 * owner.usd_per_mtok_output_split
         )
         assert again == pytest.approx(400 * owner.usd_per_mtok_output_allin)
+
+
+def test_a_run_too_short_for_its_answers_has_no_cost_per_answer(tmp_path):
+    """Throughput stands and with it what an hour earns; whatever hangs on lengths is None and says why."""
+    why = "the window of 60.0 s is shorter than 3 x the median E2E of 42.3 s: long answers are under-represented"
+    short = result(length_biased=True, reasons={"useful.share": why})
+    of = endpoint(price_card=CARD, deployment=OWN, compare_with=(OTHER,))
+    told, full = run(tmp_path, of, measured=short), run(tmp_path, of)
+    assert told.owner.usd_per_mtok_output_allin == full.owner.usd_per_mtok_output_allin is not None
+    assert told.yield_ratio == full.yield_ratio is not None
+    missing = {
+        "buyer.usd_per_1k_useful": told.buyer.usd_per_1k_useful,
+        "buyer.usd_per_1k_right": told.buyer.usd_per_1k_right,
+        "owner.usd_per_1k_useful": told.owner.usd_per_1k_useful,
+        "owner.usd_per_mtok_total": told.owner.usd_per_mtok_total,
+        "comparisons.other.usd_per_1k_useful": told.comparisons[0].usd_per_1k_useful,
+        "day.usd_per_1k_useful": told.day.usd_per_1k_useful,
+        "buyer_waterfall": told.buyer_waterfall,
+        "bound": told.bound.at_this_load,
+        "intervals.buyer.usd_per_1k_useful": told.intervals["buyer.usd_per_1k_useful"],
+        "intervals.owner.usd_per_1k_useful": told.intervals["owner.usd_per_1k_useful"],
+    }
+    assert {key: value for key, value in missing.items() if value is not None} == {}
+    assert {key for key in missing if told.reasons.get(key) != why} == set()

@@ -78,6 +78,8 @@ def _warnings(contents: RunContents) -> tuple[str, ...]:
     other = [name for name in answered if name != asked]
     warnings = [f'asked for "{asked}", answered as {_listed(other)}'] if other else []
     warnings += contents.trouble
+    if contents.run.steady is False:
+        warnings.append(contents.reason("steady") or "not steady")
     card = contents.endpoint.price_card
     if card is not None and card.status != "verified":
         warnings.append(f"price card {card.name} is {card.status}")
@@ -179,6 +181,8 @@ def why_not_useful(contents: RunContents) -> list[tuple[str, int]]:
 
 def _useful(contents: RunContents) -> str:
     useful = contents.run.useful
+    if contents.run.length_biased:
+        return "Useful: not told, the run is too short"
     if useful.share is None:
         return f"Useful: {contents.reason('useful') or 'no answer in the measure window'}"
     interval = ""
@@ -189,6 +193,8 @@ def _useful(contents: RunContents) -> str:
 
 def _useful_parts(contents: RunContents) -> tuple[str, ...]:
     useful = contents.run.useful
+    if contents.run.length_biased:
+        return ()
     parts = [f"{name} {100 * number / useful.total:.1f}" for name, number in why_not_useful(contents) if useful.total]
     if useful.total and not useful.graded:
         parts.append("no checker: right or wrong unknown")

@@ -1,0 +1,111 @@
+"""Dispatcher: one greenlet a process that sends planned calls at their time and waits for none of their answers."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import gevent
+from gevent.event import Event
+
+from harness.errors import InputError, Mistake
+from harness.load.arrivals.plans import Arrival
+from harness.load.arrivals.timetable import Timetable
+from harness.load.arrivals.traces import TraceRow, digest_of, read_trace
+from harness.load.clock import now_ns
+from harness.load.limits import descriptor_limit
+from harness.load.scenarios import Arrivals, Plan
+
+#: The hub sleeps in whole milliseconds and wakes late rather than early: the rest is waited for in small steps.
+_LAST_STEP_S = 0.0015
+#: Descriptors that an engine needs besides its connections.
+_SPARE_DESCRIPTORS = 64
+
+
+class Dispatcher:
+    """Runs from its making until `stop`. `send` and `prepare` must not block."""
+
+    def __init__(
+        self, timetable: Timetable, began_ns: int, send: Callable[[Arrival], None], prepare: Callable[[Arrival], None]
+    ) -> None:
+        self._timetable = timetable
+        self._began_ns = began_ns
+        self._send = send
+        self._prepare = prepare
+        self._news = Event()
+        self._stopping = False
+        self._ceased = False
+        self._sender = gevent.spawn(self._run)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Since the common start; below zero before it."""
+        return (now_ns() - self._began_ns) / 1e9
+
+    def join(self, stream: Iterator[Arrival]) -> int:
+        """One more source; its number, for `leave`."""
+        number = self._timetable.join(stream)
+        self._news.set()
+        return number
+
+    def leave(self, number: int) -> None:
+        """Nothing more of that source; what it had planned by now is still sent."""
+        self._timetable.leave(number, self.elapsed_s)
+
+    def stop(self, patience_s: float) -> int:
+        """Send nothing that is planned after now. How many overdue calls could not be sent within `patience_s`."""
+        self._timetable.leave_all(self.elapsed_s)
+        self._stopping = True
+        self._news.set()
+        self._sender.join(patience_s)
+        self.cease()
+        left = 0
+        while self._timetable.peek() is not None:
+            self._timetable.take()
+            left += 1
+        return left
+
+    def cease(self) -> None:
+        """Send nothing more, overdue or not."""
+        self._ceased = True
+        self._news.set()
+
+    def _run(self) -> None:
+        while not self._ceased:
+            arrival = self._timetable.peek()
+            if arrival is None:
+                if self._stopping:
+                    return
+                self._wait(None)
+                continue
+            left_s = arrival.at_s - self.elapsed_s
+            if left_s <= 0:
+                self._send(self._timetable.take())
+                gevent.sleep(0)  # answers are read between two calls, however many are overdue
+            else:
+                self._prepare(arrival)
+                self._wait(arrival.at_s - self.elapsed_s)
+
+    def _wait(self, seconds: float | None) -> None:
+        """Until then, or until a source joined."""
+        if seconds is not None and seconds <= _LAST_STEP_S:
+            gevent.sleep(max(seconds, 0))
+        elif self._news.wait(None if seconds is None else seconds - _LAST_STEP_S / 2):
+            self._news.clear()
+
+
+def in_flight_cap(plan: Plan) -> int:
+    """Open calls that this process may have: its part of `max_in_flight`, else what the system gives it."""
+    cap = plan.scenario.arrivals.max_in_flight
+    if cap is not None:
+        return max(cap // plan.workers, 1)
+    descriptors = descriptor_limit()
+    return 1 << 30 if descriptors is None else max(descriptors - _SPARE_DESCRIPTORS, 1)
+
+
+def trace_of(arrivals: Arrivals) -> tuple[TraceRow, ...]:
+    """This machine's copy of the trace. InputError where it is missing, or another one than the master's."""
+    if arrivals.trace is None:
+        return ()
+    path = Path(arrivals.trace)
+    if digest_of(path) != arrivals.trace_sha256:
+        raise InputError([Mistake(str(path), "", "another file than the master's", "the same trace on every worker")])
+    return read_trace(path)
