@@ -15,17 +15,35 @@ from harness.load.figures import ttft_ms
 from harness.records import read_records
 from tests.conftest import ROOT, free_port
 from tests.endtoend.command import load, only_run, trueyield
+from tests.vllm.stamps import VARIABLE as STAMPS
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600)]
 
 PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
-#: Client and server measure the same first token; between them lie the request's way in and the chunk's way out.
+#: Client and server watch the same first token; between them lie two sockets and the turn of the server's event loop.
+#: vLLM's histogram starts later than its web application and stops earlier, by work of its own that grows with the
+#: load of the machine (docs/performance.md): that part is measured by `stamps`, not tolerated.
 MOST_TTFT_DIFFERENCE_MS = 3.0
 
 
+@dataclass(frozen=True)
+class Server:
+    """Its base URL, and the file into which `stamps.Stamps` writes inside it."""
+
+    url: str
+    stamps: Path
+
+    def app_ms(self, request_ids: set[str]) -> float:
+        """Mean time from the call of its web application to the first event with text, over these requests."""
+        lines = [json.loads(line) for line in self.stamps.read_text().splitlines()]
+        spans = [line["first_ns"] - line["arrived_ns"] for line in lines if line["request_id"] in request_ids]
+        assert len(spans) == len(request_ids)
+        return sum(spans) / len(spans) / 1e6
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Base URL of vLLM with a tiny random llama called `tiny`."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """vLLM with a tiny random llama called `tiny`."""
     folder = tmp_path_factory.mktemp("vllm")
     subprocess.run(
         [PYTHON, Path(__file__).with_name("tiny_model.py"), folder / "model"], env=_environment(), check=True
@@ -35,13 +53,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         PYTHON, "-m", "vllm.entrypoints.openai.api_server", "--model", folder / "model", "--served-model-name", "tiny",
         "--host", "127.0.0.1", "--port", port, "--max-model-len", 2048, "--dtype", "float32", "--enforce-eager",
         "--max-num-seqs", 8, "--distributed-executor-backend", "uni", "--enable-prompt-tokens-details",
-        "--disable-uvicorn-access-log",
+        "--disable-uvicorn-access-log", "--middleware", "stamps.Stamps",
     ]  # fmt: skip
+    environment = _environment() | {"PYTHONPATH": str(Path(__file__).parent), STAMPS: str(folder / "stamps.jsonl")}
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([str(word) for word in command], env=_environment(), stdout=log, stderr=log)
+        process = subprocess.Popen([str(word) for word in command], env=environment, stdout=log, stderr=log)
         try:
             _wait(f"http://127.0.0.1:{port}/health", process, folder / "log")
-            yield f"http://127.0.0.1:{port}/v1"
+            yield Server(f"http://127.0.0.1:{port}/v1", folder / "stamps.jsonl")
         finally:
             process.terminate()
             process.wait(30)
@@ -90,36 +109,32 @@ class Both:
     input_tokens: int
     server_input_tokens: int
     ttft_ms: float
+    app_ms: float  # the same wait, seen from inside the server but outside its own clock
     server_ttft_ms: float
     server_first_tokens: int
 
 
 @pytest.mark.parametrize("users", [1, 4])
-def test_tokens_and_first_token_agree_with_the_server(users: int, server: str, tmp_path: Path) -> None:
-    """Tokens in every run, exactly; the first token in the best of three, since a busy machine delays only chunks."""
-    trueyield("probe", server)  # the first requests after a start are slow: not ours to compare
-    runs = []
-    for attempt in range(3):
-        both = measured(users, server, tmp_path / str(attempt))
-        keep(both)
-        assert both.output_tokens == both.server_output_tokens
-        assert both.input_tokens == both.server_input_tokens
-        assert both.requests == both.server_first_tokens
-        runs.append(both)
-        if abs(both.ttft_ms - both.server_ttft_ms) < MOST_TTFT_DIFFERENCE_MS:
-            return
-    pytest.fail(f"time to first token differs in every run: {runs}")
+def test_tokens_and_first_token_agree_with_the_server(users: int, server: Server, tmp_path: Path) -> None:
+    trueyield("probe", server.url)  # the first requests after a start are slow: not ours to compare
+    both = measured(users, server, tmp_path)
+    keep(both)
+    assert both.output_tokens == both.server_output_tokens
+    assert both.input_tokens == both.server_input_tokens
+    assert both.requests == both.server_first_tokens
+    assert both.server_ttft_ms < both.app_ms < both.ttft_ms, "each of these waits contains the one before"
+    assert both.ttft_ms - both.app_ms < MOST_TTFT_DIFFERENCE_MS
 
 
-def measured(users: int, server: str, out: Path) -> Both:
+def measured(users: int, server: Server, out: Path) -> Both:
     """One run of ten seconds between two readings of the server's counters."""
-    before = counters(server)
+    before = counters(server.url)
     ended = trueyield(
-        "run", "quick", "--endpoint", server, "--model", "tiny", "--users", users, "--run-time", "10s",
+        "run", "quick", "--endpoint", server.url, "--model", "tiny", "--users", users, "--run-time", "10s",
         "--max-tokens", 32, "--extra-body", '{"ignore_eos": true}', "--out", out,
     )  # fmt: skip
     assert ended.code in (0, 3), ended.err  # its answers are gibberish: a gate on usefulness may fail
-    grown = {name: value - before.get(name, 0.0) for name, value in counters(server).items()}
+    grown = {name: value - before.get(name, 0.0) for name, value in counters(server.url).items()}
     folder = only_run(out)
     with (folder / "records.jsonl").open("rb") as lines:
         records = list(read_records(lines))
@@ -137,6 +152,7 @@ def measured(users: int, server: str, out: Path) -> Both:
         input_tokens=sum(record.input_tokens or 0 for record in records) + first["input_tokens"],
         server_input_tokens=int(grown["prompt_tokens_total"]),
         ttft_ms=round(sum(waits) / len(waits), 3),
+        app_ms=round(server.app_ms({record.request_id for record in records} | {first["request_id"]}), 3),
         server_ttft_ms=round(grown["time_to_first_token_seconds_sum"] / count * 1e3, 3),
         server_first_tokens=int(count),
     )
