@@ -24,6 +24,7 @@ PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
 #: vLLM's histogram starts later than its web application and stops earlier, by work of its own that grows with the
 #: load of the machine (docs/performance.md): that part is measured by `stamps`, not tolerated.
 MOST_TTFT_DIFFERENCE_MS = 3.0
+MOST_WAY_OUT_MS = 0.5
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,10 @@ class Server:
     url: str
     stamps: Path
 
-    def app_ms(self, request_ids: set[str]) -> float:
-        """Mean time from the call of its web application to the first event with text, over these requests."""
+    def passages(self) -> dict[str, tuple[int, int]]:
+        """By request id: the call of its web application, and just before its first event with text; monotonic ns."""
         lines = [json.loads(line) for line in self.stamps.read_text().splitlines()]
-        spans = [line["first_ns"] - line["arrived_ns"] for line in lines if line["request_id"] in request_ids]
-        assert len(spans) == len(request_ids)
-        return sum(spans) / len(spans) / 1e6
+        return {line["request_id"]: (line["arrived_ns"], line["first_ns"]) for line in lines}
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +108,9 @@ class Both:
     input_tokens: int
     server_input_tokens: int
     ttft_ms: float
+    way_in_ms: float  # our last request byte -> the server's web application: it lies in the server's socket
     app_ms: float  # the same wait, seen from inside the server but outside its own clock
+    way_out_ms: float  # the server sends its first text -> our stamp of it: what our instrument adds
     server_ttft_ms: float
     server_first_tokens: int
 
@@ -124,6 +125,7 @@ def test_tokens_and_first_token_agree_with_the_server(users: int, server: Server
     assert both.requests == both.server_first_tokens
     assert both.server_ttft_ms < both.app_ms < both.ttft_ms, "each of these waits contains the one before"
     assert both.ttft_ms - both.app_ms < MOST_TTFT_DIFFERENCE_MS
+    assert 0 < both.way_out_ms < MOST_WAY_OUT_MS
 
 
 def measured(users: int, server: Server, out: Path) -> Both:
@@ -138,11 +140,15 @@ def measured(users: int, server: Server, out: Path) -> Both:
     folder = only_run(out)
     with (folder / "records.jsonl").open("rb") as lines:
         records = list(read_records(lines))
-    assert len(records) > 20
+    assert len(records) > 10
     assert {record.outcome.value for record in records} <= {"ok", "truncated"}
     assert {record.token_source for record in records} == {"usage"}
     first = load(folder, "manifest.json")["preflight"]
     waits = [ttft_ms(record) or 0.0 for record in records] + [first["ttft_s"] * 1e3]
+    passages = server.passages()
+    apps = [passages[record.request_id] for record in records] + [passages[first["request_id"]]]
+    ways_in = [passages[each.request_id][0] - (each.sent_last_ns or 0) for each in records]
+    ways_out = [(each.first_answer_ns or 0) - passages[each.request_id][1] for each in records]
     count = grown["time_to_first_token_seconds_count"]
     return Both(
         users=users,
@@ -152,10 +158,17 @@ def measured(users: int, server: Server, out: Path) -> Both:
         input_tokens=sum(record.input_tokens or 0 for record in records) + first["input_tokens"],
         server_input_tokens=int(grown["prompt_tokens_total"]),
         ttft_ms=round(sum(waits) / len(waits), 3),
-        app_ms=round(server.app_ms({record.request_id for record in records} | {first["request_id"]}), 3),
+        way_in_ms=mean_ms(ways_in),
+        app_ms=mean_ms([sent - arrived for arrived, sent in apps]),
+        way_out_ms=mean_ms(ways_out),
         server_ttft_ms=round(grown["time_to_first_token_seconds_sum"] / count * 1e3, 3),
         server_first_tokens=int(count),
     )
+
+
+def mean_ms(spans_ns: list[int]) -> float:
+    """To the microsecond."""
+    return round(sum(spans_ns) / len(spans_ns) / 1e6, 3)
 
 
 def keep(both: Both) -> None:
