@@ -21,6 +21,9 @@ MANIFEST_SCHEMA = 1
 Stage = Literal["warmup", "measure", "drain"]
 Phase = Literal["r", "a", "t"]  # one delta: reasoning, answer, tool call
 
+#: `reasoning_field` where a server shows a summary of the thoughts in their place (OpenRouter names it so).
+SUMMARY_FIELD = "reasoning_details.summary"
+
 
 class ClientLag(msgspec.Struct, frozen=True):
     """Our own lateness over the reads of one stream, ns: user clock right after the read minus kernel arrival."""

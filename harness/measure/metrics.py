@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.records import StreamRecord, decode_offsets
+from harness.records import SUMMARY_FIELD, StreamRecord, decode_offsets
 
 NS_PER_S = 1e9
 US_PER_S = 1e6
@@ -63,8 +63,9 @@ def answer_tokens(record: StreamRecord) -> int | None:
 
 
 def thoughts_hidden(record: StreamRecord) -> bool:
-    """The server counted reasoning tokens and sent none of them (a summary cannot be told from thoughts here)."""
-    return bool(record.reasoning_tokens) and record.first_reasoning_ns is None
+    """The server counted reasoning tokens and sent none of them, or what it calls a summary of them."""
+    told_less = record.first_reasoning_ns is None or record.reasoning_field == SUMMARY_FIELD
+    return bool(record.reasoning_tokens) and told_less
 
 
 def ttft_s(record: StreamRecord) -> float | None:
@@ -127,14 +128,20 @@ def tpot_s(record: StreamRecord) -> float | None:
     """
     if thoughts_hidden(record):
         first, tokens, told = record.first_answer_ns, answer_tokens(record), record.first_answer_delta_tokens
+        deltas = record.deltas - _summary_deltas(record)
     else:
         first, tokens, told = first_delta_ns(record), osl_tokens(record), record.first_delta_tokens
-    if first is None or record.last_delta_ns is None or not record.deltas or tokens is None or tokens < 2:
+        deltas = record.deltas
+    if first is None or record.last_delta_ns is None or not deltas or tokens is None or tokens < 2:
         return None
-    first_tokens = max(1.0, tokens / record.deltas) if told is None else told
+    first_tokens = max(1.0, tokens / deltas) if told is None else told
     if tokens <= first_tokens:
         return None
     return (record.last_delta_ns - first) / NS_PER_S / (tokens - first_tokens)
+
+
+def _summary_deltas(record: StreamRecord) -> int:
+    return 0 if record.first_reasoning_ns is None else (record.delta_phase or "").count("r")
 
 
 def think_tokens_per_s(record: StreamRecord) -> float | None:

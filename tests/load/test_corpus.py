@@ -41,6 +41,7 @@ RECORDINGS = [_read(path) for path in sorted(CORPUS.glob("*/*.http"))]
 BY_NAME = {each.name: each for each in RECORDINGS}
 
 FULL = {"status": 200, "done_seen": True, "outcome": "truncated", "finish_reason": "length"}
+SHORT = FULL | {"done_seen": False, "token_source": "usage"}
 SAID = {"status": 200, "outcome": "ok", "finish_reason": "stop"}
 EXPECTED: dict[str, dict[str, Any]] = {
     "vllm/plain": FULL | {"token_source": "estimate", "input_tokens": None},
@@ -65,7 +66,25 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "llamacpp/unknown-model": {"status": 200, "outcome": "empty"},  # any name is served
     "llamacpp/too-long": {"status": 400, "outcome": "http_error"},
     "llamacpp/bad-request": {"status": 400, "outcome": "http_error"},
-    "documented/transformers-serve": SAID | {"done_seen": False, "output_tokens": 6, "deltas": 5},
+    # usage rides on the finish chunk whether asked for or not, and no stream ends with [DONE]
+    "transformers/plain": SHORT | {"output_tokens": 24, "deltas": 24, "input_tokens": 31},
+    "transformers/usage": SHORT | {"output_tokens": 24, "response_model": "/models/tiny@main"},
+    "transformers/usage-each": SHORT | {"output_tokens": 24, "first_delta_tokens": None},
+    "transformers/capped-at-one": SHORT | {"output_tokens": 1, "deltas": 1},
+    "transformers/free-to-stop": SHORT | {"output_tokens": 64},
+    "transformers/whole": {"status": 200, "outcome": "truncated", "output_tokens": 24, "deltas": 0},
+    "transformers/completions": SHORT | {"output_tokens": 16, "input_tokens": 8},
+    "transformers/unknown-model": {"status": 400, "outcome": "http_error",
+                                   "error": """{"detail":"Server is pinned to '/models/tiny'; requested """
+                                            """'no-such-model'."}"""},
+    "transformers/unknown-field": {"status": 422, "outcome": "http_error"},
+    "transformers/bad-request": {"status": 500, "outcome": "http_error", "error": "Internal Server Error"},
+    # a prompt beyond its memory: an error that is a mere string, behind status 200, and no finish_reason ...
+    "transformers/too-long": {"status": 200, "outcome": "stream_error", "deltas": 0,
+                              "error": "No requests can be scheduled and no requests can be offloaded."},
+    # ... and from then on it answers nobody
+    "transformers/after-too-long": {"status": 503, "outcome": "http_error"},
+    "transformers/engine-killed": {"status": 200, "outcome": "cut", "token_source": "estimate"},
     "documented/deepseek": SAID | {"delta_phase": "rrraaaaa", "reasoning_tokens": 4, "cached_tokens": 8,
                                    "reasoning_field": "reasoning_content"},
     "documented/deepseek-gave-up": {"outcome": "stream_error", "status": 200},

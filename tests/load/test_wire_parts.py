@@ -120,6 +120,20 @@ THOUGHTS = [
     (["x [/THINK] y"], "", "x [/THINK] y"),
     (["<|channel|>ana", "lysis<|message|>hm<|end|><|start|>assistant<|channel|>fin", "al<|message|>yes"],
      "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>", "yes"),
+    (["<|channel|>analysis<|message|>which tool?<|end|><|start|>assistant<|channel|>comm",
+      "entary to=functions.f <|constrain|>json<|message|>{}"],
+     "<|channel|>analysis<|message|>which tool?<|end|><|start|>assistant<|channel|>commentary",
+     " to=functions.f <|constrain|>json<|message|>{}"),
+    (["<|start|>assistant<|channel|>analysis to=browser.search code<|message|>x<|channel|>final <|constrain|>json",
+      "<|message|>{}"],
+     "<|start|>assistant<|channel|>analysis to=browser.search code<|message|>x"
+     "<|channel|>final <|constrain|>json<|message|>", "{}"),
+    (["<|channel|>fin", "al<|message|>yes"], "", "<|channel|>final<|message|>yes"),
+    (["<|channel|>", "commentary to=f<|message|>{}"], "", "<|channel|>commentary to=f<|message|>{}"),
+    (["the prompt had opened it<|end|><|start|>assistant<|channel|>final<|message|>yes"],
+     "the prompt had opened it<|end|><|start|>assistant<|channel|>final<|message|>", "yes"),
+    (["<|channel|>analysis<|message|>the final channel <|channel|>fin is not it"],
+     "<|channel|>analysis<|message|>the final channel <|channel|>fin is not it", ""),
     (["<think>never closed"], "<think>never closed", ""),
 ]  # fmt: skip
 
@@ -127,7 +141,8 @@ THOUGHTS = [
 @pytest.mark.parametrize("case", THOUGHTS, ids=lambda case: case[0][0])
 def test_thoughts(case: tuple[list[str], str, str]) -> None:
     deltas, reasoning, answer = case
-    for pieces in (deltas, list("".join(deltas))):
+    text = "".join(deltas)
+    for pieces in (deltas, [text], list(text), *([text[:at], text[at:]] for at in range(1, len(text)))):
         thought, parts = Thought(), ["", ""]
         for text in pieces:
             cut = thought.feed(text)

@@ -6,10 +6,12 @@ from hypothesis import strategies as st
 from made_runs import MS, S, record
 
 from harness.measure.metrics import METRICS, gaps_s
-from harness.records import ClientLag, encode_offsets
+from harness.records import SUMMARY_FIELD, ClientLag, encode_offsets
 
 PLANNED = record(planned_ns=1 * S - 300 * MS)
 HIDDEN = record(first_reasoning_ns=None, delta_offsets=encode_offsets([400_000, 450_000]), delta_phase="aa", deltas=2)
+#: two deltas of a summary in place of the thoughts: the same answer phase
+SUMMARISED = record(reasoning_field=SUMMARY_FIELD, reasoning_tokens=900, output_tokens=904)
 NO_DELTAS = record(delta_offsets=None, delta_phase=None)
 NOT_STREAMED = record(
     first_reasoning_ns=None, first_answer_ns=None, last_delta_ns=None, delta_offsets=None, delta_phase=None, deltas=0
@@ -49,6 +51,8 @@ CASES = [
     ("tpot_s", record(deltas=16), 0.25 / 7),
     # hidden thoughts: the answer alone, 4 tokens in 2 deltas
     ("tpot_s", HIDDEN, 0.05 / 2),
+    ("tpot_s", SUMMARISED, 0.05 / 2),
+    ("think_tokens_per_s", SUMMARISED, 900 / 0.4),
     ("tpot_s", record(first_reasoning_ns=None, first_answer_delta_tokens=1, deltas=2), 0.05 / 3),
     ("tpot_s", record(output_tokens=1), None),
     ("tpot_s", record(output_tokens=5, first_delta_tokens=5), None),

@@ -15,17 +15,34 @@ from harness.load.figures import ttft_ms
 from harness.records import read_records
 from tests.conftest import ROOT, free_port
 from tests.endtoend.command import load, only_run, trueyield
+from tests.vllm.stamps import VARIABLE as STAMPS
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600)]
 
 PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
-#: Client and server measure the same first token; between them lie the request's way in and the chunk's way out.
+#: Client and server watch the same first token; between them lie two sockets and the turn of the server's event loop.
+#: vLLM's histogram starts later than its web application and stops earlier, by work of its own that grows with the
+#: load of the machine (docs/performance.md): that part is measured by `stamps`, not tolerated.
 MOST_TTFT_DIFFERENCE_MS = 3.0
+MOST_WAY_OUT_MS = 0.5
+
+
+@dataclass(frozen=True)
+class Server:
+    """Its base URL, and the file into which `stamps.Stamps` writes inside it."""
+
+    url: str
+    stamps: Path
+
+    def passages(self) -> dict[str, tuple[int, int]]:
+        """By request id: the call of its web application, and just before its first event with text; monotonic ns."""
+        lines = [json.loads(line) for line in self.stamps.read_text().splitlines()]
+        return {line["request_id"]: (line["arrived_ns"], line["first_ns"]) for line in lines}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Base URL of vLLM with a tiny random llama called `tiny`."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """vLLM with a tiny random llama called `tiny`."""
     folder = tmp_path_factory.mktemp("vllm")
     subprocess.run(
         [PYTHON, Path(__file__).with_name("tiny_model.py"), folder / "model"], env=_environment(), check=True
@@ -35,13 +52,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         PYTHON, "-m", "vllm.entrypoints.openai.api_server", "--model", folder / "model", "--served-model-name", "tiny",
         "--host", "127.0.0.1", "--port", port, "--max-model-len", 2048, "--dtype", "float32", "--enforce-eager",
         "--max-num-seqs", 8, "--distributed-executor-backend", "uni", "--enable-prompt-tokens-details",
-        "--disable-uvicorn-access-log",
+        "--disable-uvicorn-access-log", "--middleware", "stamps.Stamps",
     ]  # fmt: skip
+    environment = _environment() | {"PYTHONPATH": str(Path(__file__).parent), STAMPS: str(folder / "stamps.jsonl")}
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([str(word) for word in command], env=_environment(), stdout=log, stderr=log)
+        process = subprocess.Popen([str(word) for word in command], env=environment, stdout=log, stderr=log)
         try:
             _wait(f"http://127.0.0.1:{port}/health", process, folder / "log")
-            yield f"http://127.0.0.1:{port}/v1"
+            yield Server(f"http://127.0.0.1:{port}/v1", folder / "stamps.jsonl")
         finally:
             process.terminate()
             process.wait(30)
@@ -90,44 +108,47 @@ class Both:
     input_tokens: int
     server_input_tokens: int
     ttft_ms: float
+    way_in_ms: float  # our last request byte -> the server's web application: it lies in the server's socket
+    app_ms: float  # the same wait, seen from inside the server but outside its own clock
+    way_out_ms: float  # the server sends its first text -> our stamp of it: what our instrument adds
     server_ttft_ms: float
     server_first_tokens: int
 
 
 @pytest.mark.parametrize("users", [1, 4])
-def test_tokens_and_first_token_agree_with_the_server(users: int, server: str, tmp_path: Path) -> None:
-    """Tokens in every run, exactly; the first token in the best of three, since a busy machine delays only chunks."""
-    trueyield("probe", server)  # the first requests after a start are slow: not ours to compare
-    runs = []
-    for attempt in range(3):
-        both = measured(users, server, tmp_path / str(attempt))
-        keep(both)
-        assert both.output_tokens == both.server_output_tokens
-        assert both.input_tokens == both.server_input_tokens
-        assert both.requests == both.server_first_tokens
-        runs.append(both)
-        if abs(both.ttft_ms - both.server_ttft_ms) < MOST_TTFT_DIFFERENCE_MS:
-            return
-    pytest.fail(f"time to first token differs in every run: {runs}")
+def test_tokens_and_first_token_agree_with_the_server(users: int, server: Server, tmp_path: Path) -> None:
+    trueyield("probe", server.url)  # the first requests after a start are slow: not ours to compare
+    both = measured(users, server, tmp_path)
+    keep(both)
+    assert both.output_tokens == both.server_output_tokens
+    assert both.input_tokens == both.server_input_tokens
+    assert both.requests == both.server_first_tokens
+    assert both.server_ttft_ms < both.app_ms < both.ttft_ms, "each of these waits contains the one before"
+    assert both.ttft_ms - both.app_ms < MOST_TTFT_DIFFERENCE_MS
+    assert 0 < both.way_out_ms < MOST_WAY_OUT_MS
 
 
-def measured(users: int, server: str, out: Path) -> Both:
+def measured(users: int, server: Server, out: Path) -> Both:
     """One run of ten seconds between two readings of the server's counters."""
-    before = counters(server)
+    before = counters(server.url)
     ended = trueyield(
-        "run", "quick", "--endpoint", server, "--model", "tiny", "--users", users, "--run-time", "10s",
+        "run", "quick", "--endpoint", server.url, "--model", "tiny", "--users", users, "--run-time", "10s",
         "--max-tokens", 32, "--extra-body", '{"ignore_eos": true}', "--out", out,
     )  # fmt: skip
     assert ended.code in (0, 3), ended.err  # its answers are gibberish: a gate on usefulness may fail
-    grown = {name: value - before.get(name, 0.0) for name, value in counters(server).items()}
+    grown = {name: value - before.get(name, 0.0) for name, value in counters(server.url).items()}
     folder = only_run(out)
     with (folder / "records.jsonl").open("rb") as lines:
         records = list(read_records(lines))
-    assert len(records) > 20
+    assert len(records) > 10
     assert {record.outcome.value for record in records} <= {"ok", "truncated"}
     assert {record.token_source for record in records} == {"usage"}
     first = load(folder, "manifest.json")["preflight"]
     waits = [ttft_ms(record) or 0.0 for record in records] + [first["ttft_s"] * 1e3]
+    passages = server.passages()
+    apps = [passages[record.request_id] for record in records] + [passages[first["request_id"]]]
+    ways_in = [passages[each.request_id][0] - (each.sent_last_ns or 0) for each in records]
+    ways_out = [(each.first_answer_ns or 0) - passages[each.request_id][1] for each in records]
     count = grown["time_to_first_token_seconds_count"]
     return Both(
         users=users,
@@ -137,9 +158,17 @@ def measured(users: int, server: str, out: Path) -> Both:
         input_tokens=sum(record.input_tokens or 0 for record in records) + first["input_tokens"],
         server_input_tokens=int(grown["prompt_tokens_total"]),
         ttft_ms=round(sum(waits) / len(waits), 3),
+        way_in_ms=mean_ms(ways_in),
+        app_ms=mean_ms([sent - arrived for arrived, sent in apps]),
+        way_out_ms=mean_ms(ways_out),
         server_ttft_ms=round(grown["time_to_first_token_seconds_sum"] / count * 1e3, 3),
         server_first_tokens=int(count),
     )
+
+
+def mean_ms(spans_ns: list[int]) -> float:
+    """To the microsecond."""
+    return round(sum(spans_ns) / len(spans_ns) / 1e6, 3)
 
 
 def keep(both: Both) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from harness.load.stream.head import ProtocolError
+from harness.records import SUMMARY_FIELD
 
 _NULL = b"null"
 
@@ -53,7 +54,9 @@ class Delta(msgspec.Struct, gc=False):
         return text or ""
 
     def thought_field(self) -> str:
-        """The field that `thought_text` came from."""
+        """The field that `thought_text` came from; whether it is a summary, where the server says so."""
+        if any(detail.summary for detail in self.reasoning_details or ()):
+            return SUMMARY_FIELD
         if self.reasoning_content:
             return "reasoning_content"
         return "reasoning" if self.reasoning else "reasoning_details"

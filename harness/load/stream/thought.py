@@ -2,23 +2,38 @@
 
 Three openings are known: the tag comes first; the template had opened it already, so that only the closing tag
 appears; no tag at all. In the first two, everything seen so far turns out to be reasoning: `takes_back` says so.
+
+Harmony (gpt-oss) names the channel of every message: `analysis` is reasoning; `final`, and `commentary` with its tool
+calls, are answer. The first message that is not analysis ends the thought; analysis behind it counts as answer.
 """
+
+#: Headers of Harmony messages that are no reasoning. That of `commentary` goes on with a recipient.
+_HARMONY_ANSWERS = (
+    "<|channel|>final<|message|>",
+    "<|channel|>final <|constrain|>json<|message|>",
+    "<|channel|>commentary",
+)
 
 #: Opening and closing tags of the families that think inside their content (DeepSeek R1 and Qwen; assistants
 #: that spell it out; Mistral; gpt-oss in Harmony channels; Kimi; Seed).
 TAGS = (
-    ("<think>", "</think>"),
-    ("<thinking>", "</thinking>"),
-    ("[THINK]", "[/THINK]"),
-    ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
-    ("◁think▷", "◁/think▷"),
-    ("<seed:think>", "</seed:think>"),
+    ("<think>", ("</think>",)),
+    ("<thinking>", ("</thinking>",)),
+    ("[THINK]", ("[/THINK]",)),
+    ("<|channel|>analysis<|message|>", _HARMONY_ANSWERS),
+    ("<|channel|>analysis to=", _HARMONY_ANSWERS),
+    ("<|start|>assistant<|channel|>analysis", _HARMONY_ANSWERS),
+    ("◁think▷", ("◁/think▷",)),
+    ("<seed:think>", ("</seed:think>",)),
 )
 #: Closing tags that are believed without an opening one. "[/THINK]" is not: brackets are common in answers.
-_CLOSINGS = ("</think>", "</thinking>", "<|channel|>final<|message|>", "◁/think▷", "</seed:think>")
-_FIRST = frozenset(closing[0] for _, closing in TAGS)
+_CLOSINGS = ("</think>", "</thinking>", *_HARMONY_ANSWERS, "◁/think▷", "</seed:think>")
+#: First words of an answer before which nothing was thought.
+_THOUGHTLESS = (*_HARMONY_ANSWERS, *(f"<|start|>assistant{header}" for header in _HARMONY_ANSWERS))
+_OPENINGS = tuple(opening for opening, _ in TAGS) + _THOUGHTLESS
+_FIRST = frozenset(closing[0] for _, closings in TAGS for closing in closings)
 _REASONING_LETTER, _ANSWER_LETTER = b"ra"
-_LONGEST_OPENING = max(len(opening) for opening, _ in TAGS)
+_LONGEST_OPENING = max(map(len, _OPENINGS))
 
 
 class Thought:
@@ -68,13 +83,16 @@ class Thought:
     def _open(self, text: str) -> int:
         self._lead += text
         lead = self._lead.lstrip()
-        for opening, closing in TAGS:
+        if lead.startswith(_THOUGHTLESS):
+            self._state = self._ANSWER
+            return 0
+        for opening, closings in TAGS:
             if lead.startswith(opening):
-                self._state, self._closings = self._INSIDE, (closing,)
+                self._state, self._closings = self._INSIDE, closings
                 self.takes_back, self.tag = True, opening
                 behind = len(lead) - len(opening)
                 return len(text) - behind + self._close(text[len(text) - behind :])
-        if len(self._lead) < 4 * _LONGEST_OPENING and any(opening.startswith(lead) for opening, _ in TAGS):
+        if len(self._lead) < 4 * _LONGEST_OPENING and any(opening.startswith(lead) for opening in _OPENINGS):
             return 0
         self._state = self._PLAIN
         lead, self._lead = self._lead, ""

@@ -26,12 +26,6 @@ THOUGHTS = ["Six", " sevens", "..."]
 
 #: name -> (server and version, how it is known, events)
 STREAMS: dict[str, tuple[str, str, list[str]]] = {
-    "transformers-serve": (
-        "transformers serve 5.23",
-        "documented: observed order; role at once, usage on the finish chunk, no [DONE]",
-        [chunk({"role": "assistant", "content": None}), *(chunk({"content": word}) for word in WORDS),
-         chunk({}, "stop", usage=usage(12, 6))],
-    ),
     "deepseek": (
         "DeepSeek API, V4",
         "documented: api-docs.deepseek.com; keep-alive comments, usage on the finish chunk, null elsewhere",
