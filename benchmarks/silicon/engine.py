@@ -102,6 +102,7 @@ def serve_llama_cpp(model: str, port: int, threads: int, slots: int, context_tok
     params.model.path = model
     params.hostnames = ["127.0.0.1"]
     params.port = port
+    params.model_alias = {Path(model).stem}  # or it would answer with the path
     params.n_parallel = slots
     params.n_ctx = context_tokens * slots
     params.fit_params = False  # the context asked for, whatever fits
