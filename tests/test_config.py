@@ -28,6 +28,7 @@ from harness.errors import InputError
 from harness.measure.metrics import METRICS
 from harness.providers import Endpoint, Power
 from harness.simulator.presets import PRESETS
+from harness.theory import math_rate
 
 REPOSITORY = Path(__file__).parents[1]
 SHIPPED = REPOSITORY / "providers.yaml"
@@ -318,6 +319,17 @@ def test_every_mistake_of_a_file_is_told_at_once(tmp_path: Path) -> None:
 def test_what_was_asked_for_is_allowed_and_said(tmp_path: Path, fields: str) -> None:
     found = load_providers(write(tmp_path, entry(fields))).endpoints["e"]
     assert bool(found.notes) is ("accept_unverified" in fields)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16", "q4_k_m"])
+def test_a_cpu_without_half_precision_multiplies_in_fp32(tmp_path: Path, precision: str) -> None:
+    row = "hbm_gb: 25, hbm_tb_per_s: 0.0114, tflops: {fp32: 0.165}, source: measured, as_of: 2026-11-21"
+    text = entry(LOCAL + GPU.replace("h100-sxm", "my-cpu").replace("bf16", precision) % "")
+    deployment = (
+        load_providers(write(tmp_path, f"{text}accelerators:\n  my-cpu: {{{row}}}\n")).endpoints["e"].deployment
+    )
+    assert deployment is not None
+    assert math_rate(deployment.accelerator, deployment.precision) == pytest.approx(1.65e11)
 
 
 def test_a_deployment_is_resolved_to_rows(tmp_path: Path) -> None:

@@ -18,9 +18,10 @@ from harness.config.urls import Address, BadUrl, read_url
 from harness.errors import InputError, Mistake
 from harness.providers import Accelerator, Catalog
 
-#: Formats of weights only: they are multiplied in half precision, which every accelerator has.
+#: Formats of weights only: they are multiplied in half precision, or in FP32 where there is none (many CPUs).
 _STORED_ONLY = frozenset({"q4_k_m", "mxfp4"})
 _HALF = frozenset({"bf16", "fp16"})
+_WIDE = _HALF | {"fp32"}
 #: Fields of a request that trueyield itself writes.
 _OWN_BODY = frozenset(
     {"model", "messages", "prompt", "stream", "stream_options", "max_tokens", "max_completion_tokens"}
@@ -202,10 +203,10 @@ def _check_precision(entry: _Entry, accelerator: Accelerator, precision: str) ->
 def precision_mistake(accelerator: Accelerator, precision: str) -> tuple[str, str] | None:
     """(found, expected) where an accelerator cannot multiply in that format; unknown formats are told elsewhere."""
     rates = set(accelerator.flops_per_s)
-    fits = bool(rates & _HALF) if precision in _STORED_ONLY | _HALF else precision in rates
+    fits = bool(rates & _WIDE) if precision in _STORED_ONLY | _HALF else precision in rates
     if fits or precision not in _STORED_ONLY | _HALF | {"fp8", "int8", "fp4"}:
         return None
-    can = sorted(rates | (_STORED_ONLY if rates & _HALF else set()))
+    can = sorted(rates | (_STORED_ONLY if rates & _WIDE else set()))
     return f"{precision}, for which {accelerator.name} has no rate", f"one of {', '.join(can)}"
 
 

@@ -103,9 +103,10 @@ def _experts_read(model: ModelCard, layout: Layout, tokens: float) -> float:
 def linear_flops(deployment: Deployment, layout: Layout, work: Work) -> float:
     """Multiplications with weights that one accelerator does."""
     at, model, counts = spread(deployment, layout, work), deployment.model, parameters(deployment.model)
-    tokens = work.tokens / at.copies / at.stages
+    tokens, predicting = (each / at.copies / at.stages for each in (work.tokens, work.predicting_tokens))
     reached = counts.routed * model.experts_per_token / model.experts if model.experts else 0.0
-    return 2 * tokens * (counts.always / at.groups / layout.tp + reached / (layout.tp * layout.dp))
+    always = (counts.always - counts.head) * tokens + counts.head * predicting
+    return 2 * (always / at.groups / layout.tp + tokens * reached / (layout.tp * layout.dp))
 
 
 def attention_flops(deployment: Deployment, layout: Layout, work: Work) -> float:

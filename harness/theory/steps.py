@@ -83,7 +83,8 @@ def step_of(deployment: Deployment, work: Work) -> Step:
             overlapped=layout.overlapped,
         )
     read = read_bytes(model, deployment.precision, work.reading_tokens) + work.kv_bytes
-    linear_s = 2 * parameters(model).active * work.tokens / narrow
+    counts = parameters(model)
+    linear_s = 2 * ((counts.active - counts.head) * work.tokens + counts.head * work.predicting_tokens) / narrow
     return _step(
         read / (deployment.count * accelerator.hbm_bytes_per_s),
         (linear_s + work.attention_flops / wide) / deployment.count,

@@ -12,12 +12,14 @@ from harness.theory.links import copies_per_token
 class Work:
     """Demand on each resource, summed over accelerators. `reading_tokens` decide which experts' weights are read.
 
-    `sequences` can be worked on apart, by different groups of accelerators; `expert_copies`: activations that are sent
-    to an expert (or a scale-up domain of experts) per expert layer.
+    `sequences` can be worked on apart, by different groups of accelerators; `predicting_tokens` go through the head:
+    all of a decode step, only the last of a prompt. `expert_copies`: activations that are sent to an expert (or a
+    scale-up domain of experts) per expert layer.
     """
 
     sequences: float
     tokens: float
+    predicting_tokens: float
     reading_tokens: float
     kv_bytes: float
     attention_flops: float
@@ -28,6 +30,7 @@ class Work:
         return Work(
             sequences=self.sequences,
             tokens=self.tokens + times * other.tokens,
+            predicting_tokens=self.predicting_tokens + times * other.predicting_tokens,
             reading_tokens=self.reading_tokens,
             kv_bytes=self.kv_bytes + times * other.kv_bytes,
             attention_flops=self.attention_flops + times * other.attention_flops,
@@ -39,6 +42,7 @@ class Work:
         return Work(
             sequences=self.sequences * number,
             tokens=self.tokens * number,
+            predicting_tokens=self.predicting_tokens * number,
             reading_tokens=self.reading_tokens * number,
             kv_bytes=self.kv_bytes * number,
             attention_flops=self.attention_flops * number,
@@ -57,6 +61,7 @@ def decode_work(deployment: Deployment, batch: float, context_tokens: float) -> 
     return Work(
         sequences=batch,
         tokens=batch,
+        predicting_tokens=batch,
         reading_tokens=batch,
         kv_bytes=batch * kv_bytes(model, context_tokens, deployment.kv_precision),
         attention_flops=batch * 2 * model.heads * width * seen,
@@ -77,6 +82,7 @@ def prefill_work(deployment: Deployment, computed_tokens: float, context_tokens:
     return Work(
         sequences=1.0,
         tokens=computed_tokens,
+        predicting_tokens=1.0,
         reading_tokens=computed_tokens,
         kv_bytes=kv_bytes(model, context_tokens, deployment.kv_precision),
         attention_flops=computed_tokens * 2 * model.heads * width * seen,

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import theory
+from harness.config.catalog import load_catalog
+from harness.providers import Layout
 from harness.theory import Shape
 from tests import cards
 from tests.cards import deployment
@@ -196,10 +198,25 @@ def test_an_unknown_math_rate_sets_no_ceiling():
 def test_prefill_of_a_long_prompt_by_hand():
     run = deployment(cards.LLAMA_8B, cards.H100, 1, "bf16")
     step = theory.prefill_step(run, 8000, 8000)
-    linear = 2 * theory.parameters(cards.LLAMA_8B).active * 8000
+    counts = theory.parameters(cards.LLAMA_8B)
+    linear = 2 * ((counts.active - counts.head) * 8000 + counts.head)  # only the last position is asked for a token
     attention = 8000 * 2 * 32 * (128 + 128) * 4000 * 32  # causal: 4,000 positions on average
     assert step.limited_by == "math"
     assert step.seconds == pytest.approx((linear + attention) / 989e12)
+
+
+def test_a_prompt_goes_through_the_head_once_and_a_decode_step_always():
+    small = load_catalog().models["qwen2.5-0.5b"]  # a head of 28 %: counted for every position, no floor would stand
+    counts = theory.parameters(small)
+    assert counts.head / counts.active == pytest.approx(0.2756, rel=1e-3)
+    run = deployment(small, replace(cards.H100, flops_per_s={"fp32": 1e11}, hbm_bytes_per_s=1e15), 1, "fp16")
+    prefill, decode = theory.prefill_step(run, 500, 500), theory.decode_step(run, 500, 1)
+    less = 2 * counts.head * 499 / 1e11
+    attention = 4 * small.heads * small.head_dim * small.layers / 1e11  # per position seen
+    assert decode.math_s - prefill.math_s == pytest.approx(less - attention * 500 * (250 - 1))
+    spread = replace(run, layout=Layout())
+    assert theory.prefill_step(spread, 500, 500).math_s == pytest.approx(prefill.math_s)
+    assert theory.decode_step(spread, 500, 1).math_s == pytest.approx(decode.math_s)
 
 
 def test_cached_tokens_cost_attention_but_no_weights():
