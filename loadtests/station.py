@@ -24,7 +24,7 @@ from harness.load.engine import Engine
 from harness.load.prompts import Prompt, make_prompt
 from harness.load.scenarios import Plan, Workload
 from harness.load.stages import stage_at
-from harness.price.budget import Budget
+from harness.price.spend.budget import Budget
 from harness.records import StreamRecord, Wall, WorkerEntry, decode_record
 from loadtests.dispatcher import Dispatcher, in_flight_cap, trace_of
 from loadtests.shipping import BATCH_BYTES, Batch, Outbox

@@ -11,8 +11,8 @@ from harness.config.asked import Asked, deployment_of
 from harness.config.rows import near_miss, shown
 from harness.config.theory_data import load_theory_data
 from harness.errors import InputError, Mistake
-from harness.price.assumed import AssumedYield, HourSpan, assumed_yield, hour_span
 from harness.price.case import Case
+from harness.price.decide.assumed import AssumedYield, HourSpan, assumed_yield, hour_span
 from harness.providers import Catalog, Deployment
 from harness.report import quantities as q
 from harness.theory.priors import in_service

@@ -12,7 +12,7 @@ from harness.load.arrivals.plans import profile_of
 from harness.load.arrivals.traces import TraceRow, read_trace
 from harness.load.prompts import CHARS_PER_TOKEN, make_prompt
 from harness.load.scenarios import Plan
-from harness.price.budget import worst_case_usd
+from harness.price.spend.budget import worst_case_usd
 from harness.providers import Endpoint
 
 #: The worst case assumes a stream as fast as the fastest that is sold (wafer-scale engines, about 3,000 tokens/s) ...

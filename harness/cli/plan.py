@@ -13,12 +13,12 @@ from harness.config.demand_rows import curve_named
 from harness.config.rows import near_miss, shown
 from harness.errors import InputError, Mistake
 from harness.price.case import Case, read_case
-from harness.price.comparable import comparable_cards, offers
-from harness.price.demand import mean_share
+from harness.price.day.demand import mean_share
+from harness.price.decide.comparable import comparable_cards, offers
+from harness.price.decide.floor import price_floor
+from harness.price.decide.plan import Ask, Plan, make_plan
+from harness.price.decide.repricing import Terms, altered
 from harness.price.economics import economics_of
-from harness.price.floor import price_floor
-from harness.price.plan import Ask, Plan, make_plan
-from harness.price.repricing import Terms, altered
 from harness.providers import Catalog, DemandCurve, PriceCard
 from harness.report import quantities as q
 from harness.report.contents import is_sweep

@@ -17,17 +17,17 @@ from harness.config import default_providers_path, load_providers
 from harness.config.demand_rows import curve_named
 from harness.config.rows import near_miss, shown
 from harness.errors import InputError, Mistake
-from harness.price.assumed import AssumedYield
-from harness.price.bridge import day_business, revenue_ledger
+from harness.price.bridge.ratio import revenue_over_cost
+from harness.price.bridge.seller import day_business, revenue_ledger
 from harness.price.case import Case, read_case
-from harness.price.comparable import comparable_cards, offers
-from harness.price.demand import epoch_of
+from harness.price.day.demand import epoch_of
+from harness.price.decide.assumed import AssumedYield
+from harness.price.decide.comparable import comparable_cards, offers
+from harness.price.decide.levers import Bar, Lever, levers, tornado
+from harness.price.decide.repricing import LABEL, Terms, altered, changes_in_words
+from harness.price.decide.sensitivity import ranges_of
 from harness.price.economics import economics_of
-from harness.price.levers import Bar, Lever, levers, tornado
-from harness.price.ratio import revenue_over_cost
-from harness.price.repricing import LABEL, Terms, altered, changes_in_words
 from harness.price.results import Economics
-from harness.price.sensitivity import ranges_of
 from harness.providers import PriceCard
 from harness.report import quantities as q
 

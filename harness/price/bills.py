@@ -3,11 +3,9 @@
 from datetime import UTC, datetime
 
 from harness.price.case import Case, no_lengths_reason, no_shape_reason
-from harness.price.energy import energy
-from harness.price.hours import half_cached
-from harness.price.ledger import UNIT_USES, USES, Ledger, Unit, weights
-from harness.price.results import Buyer, Owner, OwnerSide, TestBill
-from harness.price.splits import (
+from harness.price.day.hours import half_cached
+from harness.price.owned.energy import energy
+from harness.price.owned.splits import (
     INPUT_TOKENS_PER_OUTPUT_TOKEN,
     Classes,
     Split,
@@ -15,7 +13,9 @@ from harness.price.splits import (
     split_by_node_time,
     split_by_price,
 )
-from harness.price.tco import sides_of
+from harness.price.owned.tco import sides_of
+from harness.price.results import Buyer, Owner, OwnerSide, TestBill
+from harness.price.spend.ledger import UNIT_USES, USES, Ledger, Unit, weights
 from harness.providers import Deployment
 
 ADD_CARD = "this endpoint has no price card: add `price_card:` to its entry in providers.yaml"

@@ -14,9 +14,9 @@ from harness.measure.results import RunResult
 from harness.measure.runs import grades_of, read_run, slos_of, use_of
 from harness.measure.use import why_not
 from harness.measure.window import clocks_of
-from harness.price.cost import Guess, moment_s
-from harness.price.ledger import Entry, Ledger, guess_from, keep_ledger
-from harness.price.tco import GpuHour, gpu_hour
+from harness.price.owned.tco import GpuHour, gpu_hour
+from harness.price.spend.cost import Guess, moment_s
+from harness.price.spend.ledger import Entry, Ledger, guess_from, keep_ledger
 from harness.providers import Deployment, Endpoint
 from harness.records import Manifest, StreamRecord, Wall
 from harness.theory import Shape

@@ -12,7 +12,9 @@ import msgspec
 
 from harness.errors import InputError, Mistake
 from harness.price.bills import ADD_CARD, buyer, no_hour_reason, owner, per_1k_useful, revenue_per_s, test_bill
-from harness.price.bridge import (
+from harness.price.bridge.buyer import buyer_bridge
+from harness.price.bridge.ratio import break_even_share, cost_per_token, revenue_and_cost
+from harness.price.bridge.seller import (
     bounds,
     ceilings,
     day_business,
@@ -21,15 +23,13 @@ from harness.price.bridge import (
     seller_bridge,
     theoretical,
 )
-from harness.price.buyer_bridge import buyer_bridge
 from harness.price.case import Case, read_case
-from harness.price.day import use_of_day
-from harness.price.hours import hours_of_card
+from harness.price.day.declared import use_of_day
+from harness.price.day.hours import hours_of_card
 from harness.price.intervals import declared_ranges, money_intervals
-from harness.price.ledger import Ledger
-from harness.price.ratio import break_even_share, cost_per_token, revenue_and_cost
+from harness.price.owned.tco import idle_saving_usd, usd_per_worked_hour
 from harness.price.results import Comparison, Day, Economics, Owner
-from harness.price.tco import idle_saving_usd, usd_per_worked_hour
+from harness.price.spend.ledger import Ledger
 
 __all__ = ["economics_json", "price", "read_economics", "write_economics"]
 

@@ -19,7 +19,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from harness import __version__
-from harness.price.cost import request_usd
+from harness.price.spend.cost import request_usd
 from harness.providers import Endpoint, PriceCard
 from harness.records import ClientLag, StreamRecord, Wall
 

@@ -6,7 +6,7 @@ from statistics import median
 
 from harness.errors import FAILED, UNFINISHED
 from harness.load.figures import ttfat_ms, ttft_ms
-from harness.price.cost import request_usd
+from harness.price.spend.cost import request_usd
 from harness.providers import PriceCard
 from harness.records import StreamRecord, Wall
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from harness.cli.price import command
 from harness.errors import InputError
 from harness.measure.results import Distribution
-from harness.price.assumed import HourSpan, assumed_yield, hour_span
 from harness.price.case import read_case
+from harness.price.decide.assumed import HourSpan, assumed_yield, hour_span
 from harness.price.economics import price
 from harness.providers import Endpoint, GpuHour, PriceWindow, Rates
 from harness.theory import Shape, best_bound

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from harness.config import load_providers
 from harness.errors import Outcome
-from harness.price.cost import Guess, request_usd
 from harness.price.economics import price
-from harness.price.ledger import Entry, keep_ledger
+from harness.price.spend.cost import Guess, request_usd
+from harness.price.spend.ledger import Entry, keep_ledger
 from harness.providers import Endpoint, PriceCard, PricePeriod, PriceWindow, Rates, rates_at
 from harness.records import Wall
 from tests.cards import price_card

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import Outcome
-from harness.price.budget import Budget, worst_case_usd
+from harness.price.spend.budget import Budget, worst_case_usd
 from tests.cards import price_card
 from tests.price.records import EPOCH_S, WALL, record, uncounted
 from tests.price.test_cost import WINDOWS

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from harness.errors import Outcome
 from harness.measure.results import Useful
-from harness.price.buyer_bridge import Purchase, usd_per_1k
-from harness.price.cost import blend_3to1
+from harness.price.bridge.buyer import Purchase, usd_per_1k
+from harness.price.bridge.waterfall import Change, effects
 from harness.price.economics import price, read_economics, write_economics
-from harness.price.waterfall import Change, effects
+from harness.price.spend.cost import blend_3to1
 from harness.providers import Endpoint, PriceWindow, Rates
 from harness.report.documents import write_report
 from harness.report.terminal import closing_table

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.config.demand_rows import demand_curves
-from harness.price.constraints import Constraints, Discount, constraint_changes
-from harness.price.day import use_of_curve
+from harness.price.bridge.constraints import Constraints, Discount, constraint_changes
+from harness.price.bridge.ratio import revenue_and_cost, revenue_over_cost
+from harness.price.bridge.waterfall import logarithmic_mean, waterfall
+from harness.price.day.declared import use_of_curve
 from harness.price.economics import price
-from harness.price.ratio import revenue_and_cost, revenue_over_cost
-from harness.price.waterfall import logarithmic_mean, waterfall
 from harness.providers import DayTerms, Endpoint, PriceWindow, Rates
 from tests.cards import H100, LLAMA_70B, deployment, price_card
 from tests.price.records import record

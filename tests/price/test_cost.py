@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import Outcome
-from harness.price.cost import Guess, Usage, charge, dearest, moment_s, request_usd, usage_usd
+from harness.price.spend.cost import Guess, Usage, charge, dearest, moment_s, request_usd, usage_usd
 from harness.providers import PriceCard, PricePeriod, PriceWindow, Rates
 from tests.cards import price_card
 from tests.price.records import EPOCH_S, WALL, record, uncounted

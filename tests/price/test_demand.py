@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from harness.config import load_catalog, load_providers
 from harness.config.demand_rows import curve_named, demand_curves
 from harness.errors import InputError
-from harness.price.demand import (
+from harness.price.day.demand import (
     FLAT,
     epoch_of,
     hours_per_day,
@@ -19,7 +19,7 @@ from harness.price.demand import (
     week_of,
     week_rates,
 )
-from harness.price.fleet import Fleet, day_ledger, fleet_ratio, needed_units, paid_units
+from harness.price.day.fleet import Fleet, day_ledger, fleet_ratio, needed_units, paid_units
 from harness.providers import DemandCurve, PriceWindow, Rates
 from tests.cards import price_card
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from harness.price.economics import price
-from harness.price.energy import draw_of, electricity_usd, joules_per_token, kwh_per_mtok
+from harness.price.owned.energy import draw_of, electricity_usd, joules_per_token, kwh_per_mtok
 from harness.providers import Endpoint, Power, Tco
 from tests.cards import H100, LLAMA_70B, deployment, price_card
 from tests.price.records import record

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from harness.errors import Outcome
 from harness.price.case import read_case
-from harness.price.demand import epoch_of
+from harness.price.day.demand import epoch_of
+from harness.price.day.hours import hour_name
+from harness.price.decide.repricing import Terms, altered
 from harness.price.economics import economics_of, price
-from harness.price.hours import hour_name
-from harness.price.repricing import Terms, altered
 from harness.providers import Endpoint, PriceWindow, Rates
 from tests.cards import price_card
 from tests.price.records import record, uncounted

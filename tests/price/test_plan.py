@@ -13,11 +13,11 @@ from harness.cli.plan import command
 from harness.config.demand_rows import demand_curves
 from harness.errors import InputError
 from harness.price.case import read_case
-from harness.price.comparable import comparable_cards, offers, sells
-from harness.price.floor import Floor, against_floor, price_floor
-from harness.price.plan import Ask, break_even, break_even_mtok, make_plan
-from harness.price.sourcing import HOURS_PER_MONTH, Sources, cheapest_mix, cost_of, own_share
-from harness.price.tco import hour_of
+from harness.price.decide.comparable import comparable_cards, offers, sells
+from harness.price.decide.floor import Floor, against_floor, price_floor
+from harness.price.decide.plan import Ask, break_even, break_even_mtok, make_plan
+from harness.price.decide.sourcing import HOURS_PER_MONTH, Sources, cheapest_mix, cost_of, own_share
+from harness.price.owned.tco import hour_of
 from harness.providers import DayTerms, DemandCurve, Endpoint, GpuHour, Power, Tco
 from harness.theory import Shape, best_bound
 from tests.cards import H100, H200, L40S, LLAMA_70B, deployment, price_card

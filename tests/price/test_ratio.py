@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.price.cost import Usage, blend_3to1, usage_usd
-from harness.price.ratio import Business, Sale, break_even_share, break_even_utilisation, revenue_over_cost
-from harness.price.splits import split
-from harness.price.waterfall import Change, waterfall
+from harness.price.bridge.ratio import Business, Sale, break_even_share, break_even_utilisation, revenue_over_cost
+from harness.price.bridge.waterfall import Change, waterfall
+from harness.price.owned.splits import split
+from harness.price.spend.cost import Usage, blend_3to1, usage_usd
 from harness.providers import Rates
 from harness.theory import Shape
 

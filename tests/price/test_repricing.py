@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from harness.cli.price import command
 from harness.errors import InputError
-from harness.price.bridge import day_business, revenue_ledger
+from harness.price.bridge.ratio import revenue_over_cost
+from harness.price.bridge.seller import day_business, revenue_ledger
 from harness.price.case import read_case
-from harness.price.demand import epoch_of
+from harness.price.day.demand import epoch_of
+from harness.price.decide.levers import dearer, levers, tornado
+from harness.price.decide.repricing import Terms, altered
+from harness.price.decide.sensitivity import ranges_of
 from harness.price.economics import economics_of, price, write_economics
-from harness.price.levers import dearer, levers, tornado
-from harness.price.ratio import revenue_over_cost
-from harness.price.repricing import Terms, altered
-from harness.price.sensitivity import ranges_of
 from harness.providers import Endpoint, PriceWindow, Rates
 from harness.theory import Shape, bound_at
 from tests.cards import H100, LLAMA_70B, deployment, price_card

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.price.splits import Classes, Split, node_usd_per_mtok, split, split_by_node_time, split_by_price
+from harness.price.owned.splits import Classes, Split, node_usd_per_mtok, split, split_by_node_time, split_by_price
 from harness.providers import Rates
 
 DAY_USD = 226.75 * 8 * 24 * 2.0

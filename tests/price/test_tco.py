@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.price.splits import split
-from harness.price.tco import annuity_usd, gpu_hour, hour_of, sides_of
+from harness.price.owned.splits import split
+from harness.price.owned.tco import annuity_usd, gpu_hour, hour_of, sides_of
 from harness.providers import GpuHour, Tco
 from tests.cards import H100, LLAMA_8B, deployment
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from harness.cli.price import command
 from harness.price.case import read_case
-from harness.price.comparable import offers
-from harness.price.demand import FLAT
+from harness.price.day.demand import FLAT
+from harness.price.decide.comparable import offers
+from harness.price.decide.plan import Ask, make_plan
 from harness.price.economics import price, write_economics
-from harness.price.plan import Ask, make_plan
 from harness.providers import Endpoint, Power, PriceWindow, Rates, Tco
 from harness.report import quantities as q
 from harness.report.contents import read_run_contents

@@ -2,7 +2,7 @@
 
 from harness.claims import Claim
 from harness.price.claims.verdict import Figure
-from harness.price.cost import blend_3to1
+from harness.price.spend.cost import blend_3to1
 
 
 def quotients(claim: Claim) -> tuple[Figure, ...]:

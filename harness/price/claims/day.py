@@ -1,9 +1,9 @@
 """DeepSeek's published day: tokens, nodes and prices go in; cost, revenue, yield and break-even come out."""
 
 from harness.claims import Claim
+from harness.price.bridge.ratio import Business, Ceiling, Sale, break_even_utilisation
 from harness.price.claims.verdict import Figure
-from harness.price.cost import Usage, usage_usd
-from harness.price.ratio import Business, Ceiling, Sale, break_even_utilisation
+from harness.price.spend.cost import Usage, usage_usd
 from harness.theory import Shape
 from harness.theory.units import NodeRates, Traffic, mixed_output_tokens_per_s
 

@@ -7,8 +7,8 @@ an answer was worth none of these files tells, so that there is no price of a us
 
 from dataclasses import dataclass, field, replace
 
-from harness.price.cost import Usage, blend_3to1, usage_usd
 from harness.price.imports.measured import Measured
+from harness.price.spend.cost import Usage, blend_3to1, usage_usd
 from harness.providers import PriceCard, RatedMoment, rates_at
 
 USEFUL = "the file does not tell which answers were useful: run the scenario with trueyield"

@@ -10,7 +10,7 @@ import msgspec
 
 from harness.errors import InputError, Mistake
 from harness.price.case import Case, billed_again
-from harness.price.ledger import Entry
+from harness.price.spend.ledger import Entry
 from harness.providers import DayTerms, DemandCurve, Deployment, Endpoint, PriceCard
 from harness.records import StreamRecord
 from harness.theory import bound_at

@@ -7,11 +7,11 @@ at one price, in whole units that always have a queue, with perfectly balanced e
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from harness.price.day import hits, put
-from harness.price.demand import mean_share
-from harness.price.fleet import fleet_ratio
-from harness.price.ratio import Business
-from harness.price.waterfall import Change
+from harness.price.bridge.ratio import Business
+from harness.price.bridge.waterfall import Change
+from harness.price.day.declared import hits, put
+from harness.price.day.demand import mean_share
+from harness.price.day.fleet import fleet_ratio
 from harness.providers import DemandCurve
 
 

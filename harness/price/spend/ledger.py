@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from harness.price.cost import MILLION, Charge, Guess, Usage, blend_3to1, charge, usage_of, usage_usd
+from harness.price.spend.cost import MILLION, Charge, Guess, Usage, blend_3to1, charge, usage_of, usage_usd
 from harness.providers import PriceCard, Rates
 from harness.records import StreamRecord, Wall
 

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from harness.price.bridge.waterfall import Change, effects, ranked
 from harness.price.case import Case
-from harness.price.cost import CUT_STREAMS, MILLION, blend_3to1, charge, moment_s
-from harness.price.demand import period_card
-from harness.price.ledger import Entry, Ledger, TokenClass
+from harness.price.day.demand import period_card
 from harness.price.results import BuyerWaterfall, PriceStep
-from harness.price.waterfall import Change, effects, ranked
+from harness.price.spend.cost import CUT_STREAMS, MILLION, blend_3to1, charge, moment_s
+from harness.price.spend.ledger import Entry, Ledger, TokenClass
 from harness.providers import Rates
 
 #: why an answer was of no use -> the factor that it belongs to

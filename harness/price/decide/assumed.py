@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 from harness.errors import InputError, Mistake
 from harness.price.case import Case
-from harness.price.comparable import offers
-from harness.price.floor import Floor, Verdict, against_floor, still_asked
-from harness.price.tco import gpu_hour
+from harness.price.decide.comparable import offers
+from harness.price.decide.floor import Floor, Verdict, against_floor, still_asked
+from harness.price.owned.tco import gpu_hour
 from harness.providers import Deployment, GpuHour
 from harness.theory import Shape, best_bound
 from harness.theory.priors import Priors, expected_at

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from harness.price.demand import FLAT, mean_share, period_card, week_rates
-from harness.price.ratio import Business, Sale
-from harness.price.waterfall import Change
+from harness.price.bridge.ratio import Business, Sale
+from harness.price.bridge.waterfall import Change
+from harness.price.day.demand import FLAT, mean_share, period_card, week_rates
 from harness.providers import DayTerms, DemandCurve, Deployment, PriceCard, Rates
 
 Kind = Literal["measured", "declared", "assumed"]

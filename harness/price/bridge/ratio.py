@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from harness.price.cost import Usage, usage_usd
+from harness.price.spend.cost import Usage, usage_usd
 from harness.providers import Rates
 from harness.theory import Shape
 

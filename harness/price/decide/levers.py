@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from harness.price.ratio import Business, Sale, break_even_share, revenue_and_cost, revenue_over_cost
+from harness.price.bridge.ratio import Business, Sale, break_even_share, revenue_and_cost, revenue_over_cost
 from harness.providers import Rates
 
 MOST_BARS = 5

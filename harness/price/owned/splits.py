@@ -7,8 +7,8 @@ charges the whole cost to each class; such figures must not be added, and this m
 
 from dataclasses import dataclass
 
-from harness.price.cost import Usage as Billed
-from harness.price.cost import input_usd
+from harness.price.spend.cost import Usage as Billed
+from harness.price.spend.cost import input_usd
 from harness.providers import Rates
 
 #: Marginal rule: an input token is a quarter of an output token (GKE inference recommender's default). A convention,

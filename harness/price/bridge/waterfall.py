@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Generic, Literal, TypeVar
 
-from harness.price.ratio import Business, revenue_and_cost
+from harness.price.bridge.ratio import Business, revenue_and_cost
 from harness.price.results import Factor
 
 #: 2^n evaluations; more groups than this nobody reads either.

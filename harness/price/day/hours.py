@@ -8,9 +8,9 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from harness.price.case import Case
-from harness.price.demand import period_card, week_labels
-from harness.price.ledger import UNIT_USES, keep_ledger
+from harness.price.day.demand import period_card, week_labels
 from harness.price.results import HourPrice
+from harness.price.spend.ledger import UNIT_USES, keep_ledger
 from harness.providers import PriceCard, PriceWindow, Rates
 
 #: the share of cached input of the what-if beside a run that had fewer hits

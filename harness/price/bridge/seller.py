@@ -9,14 +9,14 @@ from functools import reduce
 from typing import Literal
 
 from harness.price.bills import ADD_CARD, no_hour_reason
+from harness.price.bridge.ratio import Business, Sale, revenue_over_cost
+from harness.price.bridge.waterfall import Change, waterfall
 from harness.price.case import Case, no_shape_reason
-from harness.price.cost import Usage, usage_usd
-from harness.price.day import day_changes, put
-from harness.price.ledger import Ledger
-from harness.price.ratio import Business, Sale, revenue_over_cost
+from harness.price.day.declared import day_changes, put
+from harness.price.owned.tco import idle_saving_usd
 from harness.price.results import BoundRow, Bounds, Factor, Theoretical
-from harness.price.tco import idle_saving_usd
-from harness.price.waterfall import Change, waterfall
+from harness.price.spend.cost import Usage, usage_usd
+from harness.price.spend.ledger import Ledger
 from harness.providers import Deployment
 from harness.theory import Bound, Shape, best_bound, bound_at, kv_capacity_bytes
 

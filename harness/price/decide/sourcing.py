@@ -7,7 +7,7 @@ own capacity q with Pr(demand > q) = u* = price of an own hour / value of a unit
 import math
 from dataclasses import dataclass
 
-from harness.price.demand import share_above, shares_of_peak
+from harness.price.day.demand import share_above, shares_of_peak
 from harness.providers import DemandCurve
 
 HOURS_PER_MONTH = 730.0

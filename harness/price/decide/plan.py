@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import InputError, Mistake
+from harness.price.bridge.ratio import break_even_share
 from harness.price.case import Case, no_shape_reason
-from harness.price.comparable import Offer, sells
-from harness.price.demand import mean_share
-from harness.price.fleet import Fleet, day_ledger
-from harness.price.floor import Floor, Verdict, against_floor
-from harness.price.ratio import break_even_share
-from harness.price.sourcing import HOURS_PER_MONTH, Mix, Sources, cheapest_mix, own_share
-from harness.price.tco import idle_saving_usd, usd_per_worked_hour
+from harness.price.day.demand import mean_share
+from harness.price.day.fleet import Fleet, day_ledger
+from harness.price.decide.comparable import Offer, sells
+from harness.price.decide.floor import Floor, Verdict, against_floor
+from harness.price.decide.sourcing import HOURS_PER_MONTH, Mix, Sources, cheapest_mix, own_share
+from harness.price.owned.tco import idle_saving_usd, usd_per_worked_hour
 from harness.providers import DayTerms, DemandCurve, Deployment
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.price.case import Case
-from harness.price.cost import Usage, usage_usd
-from harness.price.demand import FLAT, week_rates
+from harness.price.day.demand import FLAT, week_rates
+from harness.price.spend.cost import Usage, usage_usd
 from harness.providers import DemandCurve, PriceCard, Rates
 from harness.theory import Shape
 

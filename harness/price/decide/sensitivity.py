@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.price.bridge import day_business
+from harness.price.bridge.ratio import Business
+from harness.price.bridge.seller import day_business
 from harness.price.case import Case
-from harness.price.comparable import Offer, request_usd
-from harness.price.day import hits
-from harness.price.ledger import Ledger
-from harness.price.levers import Range, dearer
-from harness.price.ratio import Business
+from harness.price.day.declared import hits
+from harness.price.decide.comparable import Offer, request_usd
+from harness.price.decide.levers import Range, dearer
+from harness.price.spend.ledger import Ledger
 
 #: Ranges that nobody declared; printed as ASSUMED. Shares of the figure, of the input, of the hours.
 USE_AROUND, HITS_UP_TO, AVAILABLE_FROM = 0.25, 0.5, 0.97

@@ -5,7 +5,7 @@ reservation becomes what it cost. So the cap cannot be passed, however many requ
 code: it is atomic for greenlets, and for threads of one event loop.
 """
 
-from harness.price.cost import Guess, Usage, billable, dearest, request_usd, usage_usd
+from harness.price.spend.cost import Guess, Usage, billable, dearest, request_usd, usage_usd
 from harness.providers import PriceCard
 from harness.records import StreamRecord, Wall
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.price.demand import mean_share, shares_of_peak, slot_hours
+from harness.price.day.demand import mean_share, shares_of_peak, slot_hours
 from harness.providers import DemandCurve
 
 #: slack for a demand that fills a whole number of units but for rounding

@@ -1,0 +1,1 @@
+"""A day or week of demand: its curve, whole units, hours of a card, and the terms that a deployment declares."""

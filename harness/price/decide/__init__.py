@@ -1,0 +1,1 @@
+"""A measured run -> decisions: other terms, levers, break-even, fleets, own or buy."""

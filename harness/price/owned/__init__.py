@@ -1,0 +1,1 @@
+"""What an owner pays: an hour of an accelerator, shared between classes of tokens, and its energy."""
