@@ -59,7 +59,7 @@ def test_the_band_by_hand(tmp_path):
 
 def test_what_comes_fast_was_not_made_in_a_large_batch(tmp_path):
     free = assumed_yield(read_case(bought(tmp_path / "a")), FOUR, HOUR, PRIORS)
-    slow = assumed_yield(read_case(bought(tmp_path / "b", tpot_s=0.012)), FOUR, HOUR, PRIORS)
+    slow = assumed_yield(read_case(bought(tmp_path / "b", tpot_s=0.007)), FOUR, HOUR, PRIORS)
     assert slow.batch < free.batch and slow.yield_high < free.yield_high
     never = assumed_yield(read_case(bought(tmp_path / "c", tpot_s=0.0001)), FOUR, HOUR, PRIORS)
     assert never.yield_low is never.yield_high is None
