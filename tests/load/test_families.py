@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.load.families import arithmetic, countdown
-from harness.load.families.claim import MAX_DIGITS, find_claim, read_number, stated_number
+from harness.load.families.claim import find_claim
 from harness.load.families.expression import read_expression
 from harness.load.families.problem import scatter
+from harness.load.families.quantity import MAX_DIGITS, read_number, stated_number
 from harness.load.prompts import FAMILIES, problem_of
 
 SEEDS = st.integers(0, 2**63)
