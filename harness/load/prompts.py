@@ -7,13 +7,32 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from harness.load.families import arithmetic, countdown
+from harness.load.families import (
+    algebra,
+    arithmetic,
+    countdown,
+    counting,
+    dates,
+    knights,
+    modular,
+    numbers,
+    paths,
+    program,
+    sudoku,
+    units,
+    zebra,
+)  # fmt: skip
 from harness.load.families.problem import Family, Problem
 from harness.load.scenarios import Workload
 
 FAMILIES: dict[str, Family] = {
-    family.name: family for family in (arithmetic.FAMILY, arithmetic.FAMILY_ZH, countdown.FAMILY, countdown.FAMILY_ZH)
-}
+    family.name: family
+    for module in (
+        arithmetic, modular, numbers, algebra, knights, zebra, countdown, paths, sudoku, program, dates, units,
+        counting,
+    )
+    for family in (module.FAMILY, module.FAMILY_ZH)
+}  # fmt: skip
 
 #: usual length of an English token; the endpoint's own usage says what a prompt really cost
 CHARS_PER_TOKEN = 4

@@ -7,7 +7,7 @@ ZH_DIGITS = "零〇一二两三四五六七八九"
 _VALUE = {letter: place for letter, place in zip(ZH_DIGITS, (0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9), strict=True)}
 _SMALL = {"十": 10, "百": 100, "千": 1000}
 _LARGE = {"万": 10**4, "亿": 10**8}
-_RUN = re.compile(rf"负?[{ZH_DIGITS}十百千万亿点分之]{{1,30}}+")
+_RUN = re.compile(rf"负?(?:[{ZH_DIGITS}十百千万亿点]|分之){{1,30}}+")
 
 
 def read_zh_number(text: str, at: int = 0) -> tuple[Fraction, int] | None:
@@ -56,8 +56,10 @@ def _whole(said: str) -> int | None:
             section += (1 if digit is None else digit) * _SMALL[letter]
             digit, last = None, _SMALL[letter]
         elif letter in _LARGE:
-            total = (total + section + (digit or 0)) * _LARGE[letter] if _LARGE[letter] > 10**4 else (
-                total + (section + (digit or 0)) * _LARGE[letter]
+            total = (
+                (total + section + (digit or 0)) * _LARGE[letter]
+                if _LARGE[letter] > 10**4
+                else (total + (section + (digit or 0)) * _LARGE[letter])
             )
             section, digit, last = 0, None, 10**4
         else:
