@@ -157,7 +157,7 @@ class Station:
         # Workers share the ordinals between them; the nonce keeps prompts of late joiners cold, too.
         ordinal = number * plan.workers + self._index % plan.workers
         nonce = f"{plan.run_id}.{self.worker}"
-        prompt = make_prompt(plan.scenario.workload, plan.seed, ordinal, nonce)
+        prompt = make_prompt(plan.scenario.workload, plan.seed, ordinal, nonce, plan.ruler)
         started_ns = now_ns()
         identity = Identity(
             run_id=plan.run_id,
@@ -171,7 +171,7 @@ class Station:
             started_ns=started_ns,
             prompt_id=prompt.prompt_id,
             family=prompt.family,
-            cap_tokens=plan.scenario.workload.max_tokens,
+            cap_tokens=prompt.max_tokens,
         )
         return prompt, build_call(plan, prompt, identity, session.target, session.key)
 

@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "harness.records": ("harness.errors",),
     "harness.claims": ("harness.providers",),
     "harness.theory": ("harness.errors", "harness.providers"),
-    "harness.config": (*SHARED, "harness.load.scenarios", "harness.load.prompts"),
+    "harness.config": (*SHARED, "harness.load.scenarios", "harness.load.prompts", "harness.load.lengths"),
     "harness.load": ("harness.errors", "harness.providers", "harness.records", "harness.__version__", "harness"),
     "harness.probe": (*SHARED, "harness.load", "harness.config"),
     "harness.measure": (*SHARED, "harness.load.prompts", "harness.load.families", "harness.load.scenarios"),
