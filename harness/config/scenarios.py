@@ -1,6 +1,7 @@
 """loadtests/scenarios/*.yaml, or a user's own file -> Scenario."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from harness.config.catalog_rows import Count, Positive, Price, Text
 from harness.config.documents import Document, read_document
 from harness.config.rows import Row, check_row, in_file_order, mistake_at, near_miss, shown
 from harness.errors import InputError, Mistake
+from harness.load.datasets import FORMATS, read_dataset
 from harness.load.lengths import FORMS, read_lengths
 from harness.load.prompts import FAMILIES
 from harness.load.scenarios import Scenario, Workload
@@ -29,7 +31,9 @@ _GATE_SHAPE = re.compile(r"\s*\w+\s*\(\s*[\w.:/-]+\s*\)\s*(<=|>=|==|!=|<|>)\s*[-
 class WorkloadRow(Row):
     """What is asked."""
 
-    families: list[Text] = Field(min_length=1, description=f"prompt families, of {', '.join(FAMILIES)}")
+    families: list[Text] = Field(default=[], description=f"prompt families, of {', '.join(FAMILIES)}")
+    file: Text | None = Field(default=None, description="a data set on disk, relative to this file")
+    format: Text | None = Field(default=None, description=f"of {', '.join(FORMATS)}")
     difficulty: Annotated[int, Field(ge=1, le=6)] = 2
     isl_tokens: Count | None = None
     isl: Text | int | None = Field(default=None, description=f"lengths of prompts in tokens: {FORMS}")
@@ -77,7 +81,12 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
     if row is None or mistakes:
         raise InputError(in_file_order(mistakes))
     own = row.model_dump(exclude={"workload", "gates"})
-    return Scenario(name=path.stem, workload=row.workload.value(), gates=_with_default(row.gates), **own)
+    if row.workload.file is not None and row.workload.format is not None:
+        place = str((path.parent / row.workload.file).resolve())
+        read_dataset(place, row.workload.format)  # every bad row is told before anything is sent
+        own["workload"] = replace(row.workload.value(), file=place)
+    own.setdefault("workload", row.workload.value())
+    return Scenario(name=path.stem, gates=_with_default(row.gates), **own)
 
 
 def _path_of(text: str) -> Path:
@@ -126,6 +135,16 @@ def _check_times(document: Document, root: Any, mistakes: list[Mistake]) -> None
 
 
 def _check_lengths(document: Document, workload: dict[str, Any], mistakes: list[Mistake]) -> None:
+    families, file, form = workload.get("families"), workload.get("file"), workload.get("format")
+    if bool(families) == (file is not None):
+        found = "both families and file" if families else "nothing to ask"
+        place = ("workload", "families") if "families" in workload else ("workload",)
+        mistakes.append(mistake_at(document, place, found, "families: a list, or file: and format:"))
+    if file is not None and form not in FORMATS:
+        expected = near_miss(str(form), FORMATS, "the format of the file")
+        mistakes.append(mistake_at(document, ("workload", "format"), shown(form), expected))
+    if file is not None and (workload.get("isl") or workload.get("isl_tokens")):
+        mistakes.append(mistake_at(document, ("workload", "file"), "a file and a prompt length", "one of the two"))
     for name in ("isl", "osl"):
         text = workload.get(name)
         try:

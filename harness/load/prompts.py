@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from harness.load.datasets import row_id, row_of
 from harness.load.families import (
     algebra,
     arithmetic,
@@ -64,6 +65,8 @@ _PLAIN = Ruler(filler_rate=1 / CHARS_PER_TOKEN, text_rate=1 / CHARS_PER_TOKEN)
 
 def make_prompt(workload: Workload, seed: int, ordinal: int, nonce: str, ruler: Ruler = _PLAIN) -> Prompt:
     """The prompt of one request: families in turn by ordinal; a cold prompt begins with a line of its own."""
+    if workload.file is not None and workload.format is not None:
+        return _prompt_of_file(workload, seed, ordinal, nonce)
     prompt_id = _prompt_id(workload, seed, ordinal)
     family = FAMILIES[prompt_id.partition(":")[0]]
     question = f"{family.instruction}\n\n{problem_of(prompt_id).text}"
@@ -77,6 +80,18 @@ def make_prompt(workload: Workload, seed: int, ordinal: int, nonce: str, ruler: 
         prompt_id=prompt_id,
         family=family.name,
         messages=({"role": "user", "content": shared + head + filler + question},),
+        max_tokens=output_tokens(workload, seed, ordinal),
+    )
+
+
+def _prompt_of_file(workload: Workload, seed: int, ordinal: int, nonce: str) -> Prompt:
+    prompt_id = row_id(workload.file or "", workload.format or "", ordinal)
+    head = "" if workload.cache == "as_is" else _cold_line(nonce, seed, ordinal)
+    first, *rest = row_of(prompt_id).messages
+    return Prompt(
+        prompt_id=prompt_id,
+        family=workload.format or "",
+        messages=({**first, "content": head + first["content"]}, *rest),
         max_tokens=output_tokens(workload, seed, ordinal),
     )
 
@@ -110,7 +125,7 @@ def problem_of(prompt_id: str) -> Problem:
 
 def answers_for(workload: Workload, seed: int, ordinals: Iterable[int]) -> Iterator[dict[str, str]]:
     """Lines for the simulator's answers file: a line that the prompt contains, and a right final answer to it."""
-    for ordinal in ordinals:
+    for ordinal in ordinals if workload.families else ():
         problem = problem_of(_prompt_id(workload, seed, ordinal))
         yield {"contains": problem.text, "answer": problem.sentence}
 

@@ -17,6 +17,8 @@ class Workload:
     """
 
     families: tuple[str, ...]
+    file: str | None = None  # a data set on disk instead of families; `format`: see datasets.py
+    format: str | None = None
     difficulty: int = 2
     isl_tokens: int | None = None
     isl: str | None = None
