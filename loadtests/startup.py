@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+import msgspec
+
 from harness.config import list_scenarios, load_providers, load_scenario, read_key, resolve_endpoint
 from harness.errors import InputError, Mistake
 from harness.load.orders import Order, make_plan, mistakes_in
 from harness.load.places import port_taken, unwritable
 from harness.load.preflight import preflight
+from harness.load.ruler import Ruler
 from harness.load.scenarios import Plan
 from harness.providers import Endpoint
 from loadtests.embedded import EmbeddedSimulator
@@ -57,7 +60,10 @@ class Startup:
         order = self.start.order(form)
         plan = self._plan(order, workers)
         plan = replace(plan, endpoint=self._running(plan))
-        return Prepared(plan, order, self._asked(plan))
+        facts = self._asked(plan)
+        if facts is not None and facts.get("ruler") is not None:
+            plan = replace(plan, ruler=msgspec.convert(facts["ruler"], Ruler))
+        return Prepared(plan, order, facts)
 
     def close(self) -> None:
         """End the simulators that we started."""

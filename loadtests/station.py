@@ -237,15 +237,17 @@ class Station:
         """Ordinal and workload of a planned call: in a global plan each arrival has its own, whoever sends it."""
         plan, workload = session.plan, session.plan.scenario.workload
         if arrival.output_tokens is not None:
-            lengths = {"isl_tokens": arrival.input_tokens, "max_tokens": arrival.output_tokens}
-            workload = replace(workload, **lengths)
+            workload = replace(
+                workload, isl_tokens=arrival.input_tokens, max_tokens=arrival.output_tokens, isl=None, osl=None
+            )
         if arrival.index is not None:
             return arrival.index, workload
         return session.calls * plan.workers + self._index % plan.workers, workload
 
     def _prompt(self, session: Session, ordinal: int, workload: Workload) -> Prompt:
         # Workers share the ordinals between them; the nonce keeps prompts of late joiners cold, too.
-        return make_prompt(workload, session.plan.seed, ordinal, f"{session.plan.run_id}.{self.worker}")
+        plan = session.plan
+        return make_prompt(workload, plan.seed, ordinal, f"{plan.run_id}.{self.worker}", plan.ruler)
 
     def _call(self, session: Session, prompt: Prompt, workload: Workload, planned_ns: int | None = None) -> Call:
         plan, number = session.plan, session.calls
@@ -265,7 +267,7 @@ class Station:
             planned_ns=planned_ns,
             prompt_id=prompt.prompt_id,
             family=prompt.family,
-            cap_tokens=workload.max_tokens,
+            cap_tokens=prompt.max_tokens,
         )
         if workload is not plan.scenario.workload:
             plan = replace(plan, scenario=replace(plan.scenario, workload=workload))

@@ -607,3 +607,28 @@ def test_an_owned_machine_knows_its_power_and_the_rent_it_forgoes(tmp_path: Path
     assert deployment is not None and deployment.rent is not None and deployment.tco is not None
     assert (deployment.rent.name, deployment.tco.network_share, deployment.prefill_count) == ("h100-sxm-rent", 0.1, 1)
     assert deployment.power == Power(watts=9000, boundary="node", idle_watts=2000, usd_per_kwh=0.1, kind="measured")
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("isl: lognormal(1000,0.4)", None),
+        ("isl: 512", None),
+        ("isl: 800\n  cache: share:0.56", None),
+        ("isl: gamma(1)", "lognormal(mean,sigma)"),
+        ("osl: uniform(9,5)", "lognormal(mean,sigma)"),
+        ("isl: 512\n  isl_tokens: 5", "one of the two"),
+        ("cache: share:0.5", "isl: as well"),
+        ("isl: 800\n  cache: share:1.5", "share below 1"),
+    ],
+)
+def test_lengths_and_cache_of_a_workload(tmp_path, lines, expected):
+    path = tmp_path / "s.yaml"
+    path.write_text(f"description: d\nworkload:\n  families: [arithmetic]\n  {lines}\n")
+    if expected is None:
+        workload = load_scenario(path).workload
+        assert workload.isl in ("lognormal(1000,0.4)", "512", "800") and workload.isl_tokens in (1000, 512, 800)
+        return
+    with pytest.raises(InputError) as caught:
+        load_scenario(path)
+    assert expected in str(caught.value) and "line " in str(caught.value)

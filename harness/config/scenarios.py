@@ -1,8 +1,9 @@
 """loadtests/scenarios/*.yaml, or a user's own file -> Scenario."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -11,6 +12,8 @@ from harness.config.catalog_rows import Count, Positive, Price, Text
 from harness.config.documents import Document, read_document
 from harness.config.rows import Row, check_row, in_file_order, mistake_at, near_miss, shown
 from harness.errors import InputError, Mistake
+from harness.load.datasets import FORMATS, read_dataset
+from harness.load.lengths import FORMS, read_lengths
 from harness.load.prompts import FAMILIES
 from harness.load.scenarios import Scenario, Workload
 
@@ -22,23 +25,32 @@ SLO_METRICS = (
 )  # fmt: skip
 #: Every run has this limit on failures, unless a scenario sets its own on the same metric.
 DEFAULT_GATE = "share(failed) < 0.05"
+_CACHE = r"^(cold|as_is|share:0?\.\d{1,4})$"
 _GATE_SHAPE = re.compile(r"\s*\w+\s*\(\s*[\w.:/-]+\s*\)\s*(<=|>=|==|!=|<|>)\s*[-+.0-9eE]+\s*", re.ASCII)
 
 
 class WorkloadRow(Row):
     """What is asked."""
 
-    families: list[Text] = Field(min_length=1, description=f"prompt families, of {', '.join(FAMILIES)}")
+    families: list[Text] = Field(default=[], description=f"prompt families, of {', '.join(FAMILIES)}")
+    file: Text | None = Field(default=None, description="a data set on disk, relative to this file")
+    format: Text | None = Field(default=None, description=f"of {', '.join(FORMATS)}")
     difficulty: Annotated[int, Field(ge=1, le=6)] = 2
     isl_tokens: Count | None = None
-    cache: Literal["cold", "as_is"] = "cold"
+    isl: Text | int | None = Field(default=None, description=f"lengths of prompts in tokens: {FORMS}")
+    osl: Text | int | None = Field(default=None, description=f"caps of answers in tokens: {FORMS}")
+    cache: Annotated[str, Field(pattern=_CACHE, description="cold, as_is, or share:0.56 (a share below 1)")] = "cold"
     max_tokens: Count = 1024
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     fixed_length: bool = False
 
     def value(self) -> Workload:
         """The same, as a value."""
-        return Workload(families=tuple(self.families), **self.model_dump(exclude={"families"}))
+        own = self.model_dump(exclude={"families", "isl", "osl"})
+        isl, osl = (None if text is None else str(text) for text in (self.isl, self.osl))
+        if isl is not None:
+            own["isl_tokens"] = round(read_lengths(isl).mean)
+        return Workload(families=tuple(self.families), isl=isl, osl=osl, **own)
 
 
 class ScenarioRow(Row):
@@ -71,9 +83,14 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
     if row is None or mistakes:
         raise InputError(in_file_order(mistakes))
     own = row.model_dump(exclude={"workload", "gates", "arrivals"})
+    workload = row.workload.value()
+    if row.workload.file is not None and row.workload.format is not None:
+        place = str((path.parent / row.workload.file).resolve())
+        read_dataset(place, row.workload.format)  # every bad row is told before anything is sent
+        workload = replace(workload, file=place)
     arrivals = row.arrivals.value(row.users, path.parent)
     gates = _with_default(row.gates)
-    return Scenario(name=path.stem, workload=row.workload.value(), gates=gates, arrivals=arrivals, **own)
+    return Scenario(name=path.stem, workload=workload, gates=gates, arrivals=arrivals, **own)
 
 
 def _path_of(text: str) -> Path:
@@ -109,6 +126,8 @@ def _check_meaning(document: Document, mistakes: list[Mistake]) -> None:
         if isinstance(gate, str) and not _GATE_SHAPE.fullmatch(gate):
             expected = "agg(metric) op number, e.g. p99(ttft_s) < 0.5"
             mistakes.append(mistake_at(document, ("gates", index), shown(gate), expected))
+    if isinstance(workload, dict):
+        _check_lengths(document, workload, mistakes)
     _check_times(document, root, mistakes)
     check_arrivals(document, root, mistakes)
 
@@ -118,3 +137,28 @@ def _check_times(document: Document, root: Any, mistakes: list[Mistake]) -> None
     if isinstance(warm_up, int | float) and isinstance(run_time, int | float) and warm_up >= run_time > 0:
         found = f"{warm_up:g} s of {run_time:g} s"
         mistakes.append(mistake_at(document, ("warm_up_s",), found, "a warm-up shorter than run_time_s"))
+
+
+def _check_lengths(document: Document, workload: dict[str, Any], mistakes: list[Mistake]) -> None:
+    families, file, form = workload.get("families"), workload.get("file"), workload.get("format")
+    if bool(families) == (file is not None):
+        found = "both families and file" if families else "nothing to ask"
+        place = ("workload", "families") if "families" in workload else ("workload",)
+        mistakes.append(mistake_at(document, place, found, "families: a list, or file: and format:"))
+    if file is not None and form not in FORMATS:
+        expected = near_miss(str(form), FORMATS, "the format of the file")
+        mistakes.append(mistake_at(document, ("workload", "format"), shown(form), expected))
+    if file is not None and (workload.get("isl") or workload.get("isl_tokens")):
+        mistakes.append(mistake_at(document, ("workload", "file"), "a file and a prompt length", "one of the two"))
+    for name in ("isl", "osl"):
+        text = workload.get(name)
+        try:
+            if isinstance(text, str | int):
+                read_lengths(str(text))
+        except ValueError as error:
+            mistakes.append(mistake_at(document, ("workload", name), shown(text), str(error)))
+    if workload.get("isl") is not None and workload.get("isl_tokens") is not None:
+        mistakes.append(mistake_at(document, ("workload", "isl"), "isl and isl_tokens", "one of the two"))
+    sized = workload.get("isl") is not None or workload.get("isl_tokens") is not None
+    if str(workload.get("cache", "")).startswith("share:") and not sized:
+        mistakes.append(mistake_at(document, ("workload", "cache"), "a share of an unknown length", "isl: as well"))

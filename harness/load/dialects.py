@@ -71,6 +71,8 @@ def build_call(plan: Plan, prompt: Asked, identity: Identity, target: Target, ke
     endpoint, workload = plan.endpoint, plan.scenario.workload
     fixed_length = workload.fixed_length and endpoint.dialect in IGNORES_EOS
     body = _body(plan, prompt, fixed_length)
+    if identity.cap_tokens is not None and body.get(endpoint.request.cap_field) == workload.max_tokens:
+        body[endpoint.request.cap_field] = identity.cap_tokens  # one request may ask for less than the workload
     content = _encode(body)
     _refuse_open_key(endpoint, target, key)
     headers = {**endpoint.request.headers, **plan.extra_headers}

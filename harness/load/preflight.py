@@ -1,7 +1,7 @@
 """Endpoint -> one tiny call before a run -> facts about what answers, or a PreflightError that says what to mend."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import msgspec
@@ -11,6 +11,8 @@ from harness.load.calls import Identity
 from harness.load.client import Client
 from harness.load.clock import now_ns
 from harness.load.dialects import build_call, request_path, resolve_target
+from harness.load.prompts import filler_text, make_prompt
+from harness.load.ruler import calibrated
 from harness.load.scenarios import Plan, Scenario, Workload
 from harness.load.stream.chunk import error_text
 from harness.load.stream.scrub import scrub
@@ -20,6 +22,8 @@ from harness.records import StreamRecord, decode_record
 _CAP_TOKENS = 8
 _ANSWERED = frozenset({Outcome.OK, Outcome.TRUNCATED, Outcome.CUT_IN_THOUGHT})
 _MOST_MODELS_NAMED = 12
+_MOST_SAMPLES = 8  # families that a calibration asks about, one call each
+_SHORT_SAMPLE_CHARS, _LONGEST_SAMPLE_CHARS = 400, 8000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +49,48 @@ def _tiny(subject: Plan | Endpoint) -> Plan:
 
 
 def _ask(plan: Plan, key: str | None, client: Client) -> dict[str, Any]:
+    record = _asked(plan, key, client, _Question())
+    # A cap of a few tokens may end a thought that is not shown before anything is said: that is an answer, too.
+    if record.outcome not in _ANSWERED and not (record.outcome is Outcome.EMPTY and record.finish_reason == "length"):
+        raise _complaint(record, plan.endpoint, key, client)
+    facts = _facts(record)
+    if plan.scenario.workload.isl_tokens is not None:
+        facts["ruler"] = _ruler(plan, key, client)
+    return facts
+
+
+def _asked(plan: Plan, key: str | None, client: Client, question: _Question) -> StreamRecord:
     endpoint = plan.endpoint
     begun = now_ns()
     identity = Identity(
         run_id=plan.run_id, request_id=f"preflight-{begun:x}", worker="preflight", seq=0, endpoint=endpoint.name,
         model=endpoint.model, scenario=plan.scenario.name, stage="warmup", started_ns=begun, cap_tokens=_CAP_TOKENS,
     )  # fmt: skip
-    call = build_call(plan, _Question(), identity, resolve_target(endpoint), key)
+    call = build_call(plan, question, identity, resolve_target(endpoint), key)
     record = decode_record(client.call(call).line)
     if record.outcome is Outcome.CUT and record.connection == "reused" and not record.reads:
         # The server had closed an idle connection of an earlier question: that says nothing about this one.
         record = decode_record(client.call(call).line)
-    # A cap of a few tokens may end a thought that is not shown before anything is said: that is an answer, too.
-    if record.outcome not in _ANSWERED and not (record.outcome is Outcome.EMPTY and record.finish_reason == "length"):
-        raise _complaint(record, endpoint, key, client)
-    return _facts(record)
+    return record
+
+
+def _ruler(plan: Plan, key: str | None, client: Client) -> dict[str, Any] | None:
+    """Tokens per character at this endpoint, from a few more tiny calls; None where it does not count tokens."""
+    bare = replace(plan.scenario.workload, isl_tokens=None, isl=None, cache="cold")
+    families = dict.fromkeys(bare.families[:_MOST_SAMPLES])
+    samples = {
+        name: make_prompt(replace(bare, families=(name,)), plan.seed, 0, "calibration").messages[0]["content"]
+        for name in families
+    }
+
+    def ask(text: str) -> int | None:
+        record = _asked(plan, key, client, _Question(messages=({"role": "user", "content": text},)))
+        counted = record.outcome in _ANSWERED or record.finish_reason == "length"
+        return record.input_tokens if counted and record.token_source != "estimate" else None
+
+    long = min(_LONGEST_SAMPLE_CHARS, max(2 * _SHORT_SAMPLE_CHARS, 2 * (plan.scenario.workload.isl_tokens or 0)))
+    ruler = calibrated(filler_text, samples, ask, (_SHORT_SAMPLE_CHARS, long))
+    return None if ruler is None else asdict(ruler)
 
 
 def _facts(record: StreamRecord) -> dict[str, Any]:

@@ -7,13 +7,35 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from harness.load.families import arithmetic, countdown
+from harness.load.datasets import row_id, row_of
+from harness.load.families import (
+    algebra,
+    arithmetic,
+    countdown,
+    counting,
+    dates,
+    knights,
+    modular,
+    numbers,
+    paths,
+    program,
+    sudoku,
+    units,
+    zebra,
+)  # fmt: skip
 from harness.load.families.problem import Family, Problem
+from harness.load.lengths import read_lengths
+from harness.load.ruler import Ruler
 from harness.load.scenarios import Workload
 
 FAMILIES: dict[str, Family] = {
-    family.name: family for family in (arithmetic.FAMILY, arithmetic.FAMILY_ZH, countdown.FAMILY, countdown.FAMILY_ZH)
-}
+    family.name: family
+    for module in (
+        arithmetic, modular, numbers, algebra, knights, zebra, countdown, paths, sudoku, program, dates, units,
+        counting,
+    )
+    for family in (module.FAMILY, module.FAMILY_ZH)
+}  # fmt: skip
 
 #: usual length of an English token; the endpoint's own usage says what a prompt really cost
 CHARS_PER_TOKEN = 4
@@ -33,18 +55,65 @@ class Prompt:
     prompt_id: str
     family: str
     messages: tuple[dict[str, str], ...]
+    max_tokens: int
 
 
-def make_prompt(workload: Workload, seed: int, ordinal: int, nonce: str) -> Prompt:
+#: How many different shared beginnings a run has; the first prompt of each one is a miss.
+SHARED_PREFIXES = 4
+_PLAIN = Ruler(filler_rate=1 / CHARS_PER_TOKEN, text_rate=1 / CHARS_PER_TOKEN)
+
+
+def make_prompt(workload: Workload, seed: int, ordinal: int, nonce: str, ruler: Ruler = _PLAIN) -> Prompt:
     """The prompt of one request: families in turn by ordinal; a cold prompt begins with a line of its own."""
+    if workload.file is not None and workload.format is not None:
+        return _prompt_of_file(workload, seed, ordinal, nonce)
     prompt_id = _prompt_id(workload, seed, ordinal)
     family = FAMILIES[prompt_id.partition(":")[0]]
     question = f"{family.instruction}\n\n{problem_of(prompt_id).text}"
-    head = _cold_line(nonce, seed, ordinal) if workload.cache == "cold" else ""
-    filler = _filler(workload.isl_tokens, len(head) + len(question), f"{seed}:{ordinal}")
+    head = "" if workload.cache == "as_is" else _cold_line(nonce, seed, ordinal)
+    tokens = input_tokens(workload, seed, ordinal)
+    shared = _shared_prefix(workload, tokens, f"{nonce}:{seed}:{ordinal % SHARED_PREFIXES}", ruler)
+    # a shared beginning is filler, too: it takes its room from the prompt's own
+    room = ruler.filler_chars(tokens or 0, family.name, len(head) + len(question)) - len(shared)
+    filler = _filler(room, f"{seed}:{ordinal}")
     return Prompt(
-        prompt_id=prompt_id, family=family.name, messages=({"role": "user", "content": head + filler + question},)
+        prompt_id=prompt_id,
+        family=family.name,
+        messages=({"role": "user", "content": shared + head + filler + question},),
+        max_tokens=output_tokens(workload, seed, ordinal),
     )
+
+
+def _prompt_of_file(workload: Workload, seed: int, ordinal: int, nonce: str) -> Prompt:
+    prompt_id = row_id(workload.file or "", workload.format or "", ordinal)
+    head = "" if workload.cache == "as_is" else _cold_line(nonce, seed, ordinal)
+    first, *rest = row_of(prompt_id).messages
+    return Prompt(
+        prompt_id=prompt_id,
+        family=workload.format or "",
+        messages=({**first, "content": head + first["content"]}, *rest),
+        max_tokens=output_tokens(workload, seed, ordinal),
+    )
+
+
+def input_tokens(workload: Workload, seed: int, ordinal: int) -> int | None:
+    """Length that one prompt should have; None: as long as its problem."""
+    return workload.isl_tokens if workload.isl is None else _lengths(workload.isl).draw(seed, ordinal, "isl")
+
+
+def output_tokens(workload: Workload, seed: int, ordinal: int) -> int:
+    """Cap of one request, reasoning included."""
+    if workload.osl is None:
+        return workload.max_tokens
+    return min(workload.max_tokens, _lengths(workload.osl).draw(seed, ordinal, "osl"))
+
+
+_lengths = lru_cache(maxsize=16)(read_lengths)
+
+
+def filler_text(chars: int, key: str = "calibration") -> str:
+    """Exactly `chars` characters of the text that prompts are filled with."""
+    return " ".join(_words(chars, key))[:chars].ljust(chars, ".")
 
 
 @lru_cache(maxsize=4096)
@@ -56,7 +125,7 @@ def problem_of(prompt_id: str) -> Problem:
 
 def answers_for(workload: Workload, seed: int, ordinals: Iterable[int]) -> Iterator[dict[str, str]]:
     """Lines for the simulator's answers file: a line that the prompt contains, and a right final answer to it."""
-    for ordinal in ordinals:
+    for ordinal in ordinals if workload.families else ():
         problem = problem_of(_prompt_id(workload, seed, ordinal))
         yield {"contains": problem.text, "answer": problem.sentence}
 
@@ -72,10 +141,21 @@ def _cold_line(nonce: str, seed: int, ordinal: int) -> str:
     return f"[session {tag}]\n"
 
 
-def _filler(isl_tokens: int | None, used_chars: int, key: str) -> str:
-    """Deterministic words that bring the prompt to `isl_tokens` x CHARS_PER_TOKEN characters, never beyond."""
-    room = (isl_tokens or 0) * CHARS_PER_TOKEN - used_chars - len(_FILLER_HEAD) - 2
-    if room <= 0:
+def _shared_prefix(workload: Workload, tokens: int | None, key: str, ruler: Ruler) -> str:
+    """A beginning that every SHARED_PREFIXES-th prompt has in common; the shorter one is a part of the longer one."""
+    if not workload.shared_share or not tokens:
         return ""
-    words = random.Random(f"filler:{key}").choices(_FILLER_WORDS, k=room // 5 + 1)  # five letters and up, and a space
-    return f"{_FILLER_HEAD}{' '.join(words)[:room].ljust(room, '.')}\n\n"
+    chars = round((workload.shared_share * tokens - ruler.fixed_tokens) / ruler.filler_rate)
+    tag = hashlib.blake2b(f"shared:{key}".encode(), digest_size=8).hexdigest()
+    return f"[context {tag}]\n{filler_text(max(chars - 28, 0), tag)}\n\n" if chars > 28 else ""
+
+
+def _filler(room: int, key: str) -> str:
+    """Deterministic words that take up `room` characters, never more."""
+    room -= len(_FILLER_HEAD) + 2
+    return f"{_FILLER_HEAD}{filler_text(room, key)}\n\n" if room > 0 else ""
+
+
+def _words(chars: int, key: str) -> list[str]:
+    # five letters and up, and a space; a longer text of the same key begins with the shorter one
+    return random.Random(f"filler:{key}").choices(_FILLER_WORDS, k=chars // 5 + 1)

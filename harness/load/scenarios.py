@@ -4,20 +4,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from harness.load.ruler import Ruler
 from harness.providers import Endpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """What is asked. `families`: names of prompt families; `isl_tokens`: pad prompts to about this length."""
+    """What is asked. `families`: names of prompt families; `isl_tokens`: pad prompts to about this length.
+
+    `isl`, `osl`: distributions of lengths (see lengths.py); `isl_tokens` is then the mean of `isl`, `max_tokens` the
+    most that `osl` may ask. `cache`: cold, as_is, or share:x (that share of every prompt begins like others do).
+    """
 
     families: tuple[str, ...]
+    file: str | None = None  # a data set on disk instead of families; `format`: see datasets.py
+    format: str | None = None
     difficulty: int = 2
     isl_tokens: int | None = None
-    cache: Literal["cold", "as_is"] = "cold"
+    isl: str | None = None
+    osl: str | None = None
+    cache: str = "cold"
     max_tokens: int = 1024
     temperature: float | None = None
     fixed_length: bool = False  # ask the server to ignore end-of-sequence and fill max_tokens
+
+    @property
+    def shared_share(self) -> float:
+        """Share of a prompt's tokens that an earlier prompt of the run began with: 0 but for cache share:x."""
+        return float(self.cache.removeprefix("share:")) if self.cache.startswith("share:") else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,4 +101,5 @@ class Plan:
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     max_usd: float | None = None
     max_requests: int | None = None
+    ruler: Ruler = field(default_factory=Ruler)  # tokens per character, as the preflight learned them
     deadlines: Mapping[str, float] = field(default_factory=dict)  # overrides of calls.Deadlines, by field name

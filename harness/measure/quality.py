@@ -4,6 +4,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.load.datasets import row_of
 from harness.load.prompts import problem_of
 from harness.measure.folder import read_answers
 
@@ -25,6 +26,12 @@ def grade(prompt_id: str | None, text: str | None) -> Grade:
     if prompt_id is None or text is None:
         return NO_CHECKER
     try:
+        if prompt_id.startswith("file:"):
+            row = row_of(prompt_id)
+            if row.answer is None:
+                return NO_CHECKER
+            reading = row.check(text)
+            return Grade(right=reading.right, expected=row.answer, extracted=reading.extracted)
         problem = problem_of(prompt_id)
     except (KeyError, ValueError):
         return NO_CHECKER

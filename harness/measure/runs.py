@@ -36,6 +36,8 @@ __all__ = ["Grade", "Use", "grade", "grades_of", "measure", "read_run", "slos_of
 BUFFERED_DELTAS = 8
 #: below this a collection is lost in the two milliseconds of the engine's tick
 LONG_PAUSE_NS = 5_000_000
+#: cache hits above the designed share that are more than a template and a rounding of blocks
+MAX_SHARE_ABOVE_DESIGN = 0.02
 
 _QUANTILES = "p90 needs n >= 29, p95 59, p99 299, p99.9 2,995"
 
@@ -117,7 +119,14 @@ def _result(study: Study, notes: list[str]) -> RunResult:
         mix=mix,
         endpoints={name: whole if len(names) == 1 else part_of(study, _of(study, name)) for name in names},
         reasons=_reasons(study, whole, mix) | no_interval | ({} if unsteady is None else {"steady": unsteady}),
-        notes=tuple([*notes, *([unsteady] if steady is False and unsteady else []), *_notes(study, grades, biased)]),
+        notes=tuple(
+            [
+                *notes,
+                *([unsteady] if steady is False and unsteady else []),
+                *_notes(study, grades, biased),
+                *_warmer_than_designed(study, mix),
+            ]
+        ),
         response_models=tuple(sorted({record.response_model for record in records if record.response_model})),
         clock=None if not clocks else clocks.pop() if len(clocks) == 1 else "mixed",
         length_biased=biased is not None,
@@ -235,6 +244,20 @@ def _notes(study: Study, grades: Mapping[str, Grade], biased: str | None) -> lis
     if not_sent:
         notes.append(f"{not_sent} planned requests were NOT SENT: our own cap on requests in flight refused them")
     return notes
+
+
+def _warmer_than_designed(study: Study, mix: Mix) -> list[str]:
+    """More cache hits than the workload was made for: cheaper and faster than the traffic it stands for."""
+    cache = str(study.folder.manifest.scenario.get("workload", {}).get("cache", "as_is"))
+    if cache == "as_is" or mix.cached_share is None:
+        return []
+    designed = float(cache.removeprefix("share:")) if cache.startswith("share:") else 0.0
+    if mix.cached_share <= designed + MAX_SHARE_ABOVE_DESIGN:
+        return []
+    return [
+        f"{mix.cached_share:.1%} of input tokens were cache hits, {designed:.0%} by design: "
+        "TTFT and $ are better than this workload's own"
+    ]
 
 
 def _buffered(records: Sequence[StreamRecord]) -> list[str]:

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.load.families import arithmetic, countdown
-from harness.load.families.claim import MAX_DIGITS, find_claim, read_number, stated_number
+from harness.load.families.claim import find_claim
 from harness.load.families.expression import read_expression
 from harness.load.families.problem import scatter
+from harness.load.families.quantity import MAX_DIGITS, read_number, stated_number
 from harness.load.prompts import FAMILIES, problem_of
 
 SEEDS = st.integers(0, 2**63)
@@ -20,10 +21,11 @@ DIFFICULTIES = st.integers(1, 6)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.parametrize("draws", [20_000, pytest.param(100_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("draws", [2_000, pytest.param(100_000, marks=pytest.mark.soak)])
 def test_draws_of_a_seed_never_repeat(name, draws):
     make = FAMILIES[name].make
-    assert len({make(7, ordinal, 1).text for ordinal in range(draws)}) == draws
+    for difficulty in (1, 4, 6) if draws < 10_000 else (1,):
+        assert len({make(7, ordinal, difficulty).text for ordinal in range(draws)}) == draws
 
 
 def test_countdown_never_repeats_a_set_of_numbers_in_another_order():
@@ -38,7 +40,7 @@ def test_scatter_is_one_to_one(seed, size):
 
 @pytest.mark.parametrize("name", FAMILIES)
 @given(seed=SEEDS, ordinal=ORDINALS, difficulty=DIFFICULTIES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_reference_answer_is_right_and_the_text_is_one_line(name, seed, ordinal, difficulty):
     problem = FAMILIES[name].make(seed, ordinal, difficulty)
     assert "\n" not in problem.text
@@ -47,6 +49,7 @@ def test_reference_answer_is_right_and_the_text_is_one_line(name, seed, ordinal,
         assert reading.right, said
         assert reading.extracted is not None
     assert FAMILIES[name].make(seed, ordinal, difficulty).text == problem.text
+    assert problem.steps > 0 and problem.expected_tokens > problem.steps
 
 
 @given(seed=SEEDS, ordinal=ORDINALS, difficulty=DIFFICULTIES)
@@ -315,15 +318,20 @@ HOSTILE = {
 }
 
 
+@pytest.mark.parametrize("family", [name for name in FAMILIES if not name.endswith("_zh")])
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_text_is_cheap_and_never_right(name):
-    text = HOSTILE[name]
-    best = 1.0
+def test_hostile_text_is_cheap_and_never_right(name, family):
+    text, best = HOSTILE[name], 1.0
+    problem = problem_of(f"{family}:2:1:4")
     for _ in range(3):
         begin = time.perf_counter()
-        verdicts = [arithmetic.check(42, text).right, countdown.check(NUMBERS, TARGET, text).right]
+        reading = problem.check(text)
         best = min(best, time.perf_counter() - begin)
-    # "is 42" at the end of a line of spaces states 42, and is the only text here that may be right
-    assert verdicts == [name == "spaces", False]
-    assert best / 2 < 0.010
+    # "is 42" at the end of a line of spaces states 42; nothing else here states an answer
+    assert not reading.right or (name == "spaces" and problem.expected == "42")
+    assert best < 0.010
     assert MAX_DIGITS < 100
+
+
+def test_what_a_line_of_spaces_still_says():
+    assert arithmetic.check(42, HOSTILE["spaces"]).right

@@ -15,9 +15,9 @@ def content(prompt):
 
 
 def test_families_take_turns_and_the_id_says_it_all():
-    prompts = [make_prompt(ALL, 9, ordinal, "n") for ordinal in range(8)]
+    prompts = [make_prompt(ALL, 9, ordinal, "n") for ordinal in range(2 * len(FAMILIES))]
     assert [prompt.family for prompt in prompts] == list(FAMILIES) * 2
-    assert prompts[5].prompt_id == f"{list(FAMILIES)[1]}:2:9:5"
+    assert prompts[5].prompt_id == f"{list(FAMILIES)[5]}:2:9:5"
     assert problem_of(prompts[5].prompt_id).text in content(prompts[5]).splitlines()
 
 

@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from harness.load.families.claim import find_claim, stated_number
 from harness.load.families.problem import Family, Problem, Reading, digits_of, draw, scatter
+from harness.load.families.quantity import NO_UNITS, check_number
 
 _HUNDREDS, _TENS, _THOUSANDS = 900, 90, 9_900  # how many values the first three operands can take
 _SPACE = _HUNDREDS * _TENS * _THOUSANDS
@@ -36,15 +36,14 @@ def make(seed: int, ordinal: int, difficulty: int, language: str = "en") -> Prob
         text=_TEXTS[language].format(expression=expression),
         expected=str(value),
         sentence=_SENTENCES[language].format(answer=value),
+        steps=2 * difficulty + 1,
         check=partial(check, value),
     )
 
 
 def check(value: int, answer: str) -> Reading:
     """Right where the text's final answer is this number, however it is written."""
-    claim = find_claim(answer)
-    number = stated_number(claim) if claim else None
-    return Reading(right=number == value, extracted=None if number is None else str(number))
+    return check_number(value, NO_UNITS, answer)
 
 
 FAMILY = Family(name="arithmetic", language="en", instruction=_INSTRUCTIONS["en"], make=make)

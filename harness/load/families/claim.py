@@ -1,25 +1,23 @@
-"""Claim: where a model's text states its final answer. Text in, the stated number or expression out.
+"""Claim: where a model's text states its final answer. Text in, the line or box that states it out.
 
 The grammar is small and bounded on purpose: only the end of the text is read, every repetition is possessive or
-capped, a literal has at most MAX_DIGITS digits, and nothing is ever evaluated as code. When a text says two
-different things, it is not right.
+capped, and nothing is ever evaluated as code.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 
 TAIL_CHARS = 2_000  # a final answer stands at the end; whatever comes before costs nothing
-MAX_DIGITS = 30
 MAX_BOX_CHARS = 400
 MAX_MARKERS = 8  # looked at, from the last one back
 
-_THIN = "\u2009"  # stands for every narrow space, between groups of three digits
+THIN = "\u2009"  # stands for every narrow space, between groups of three digits
 _CHARACTERS = str.maketrans(
     {
         **{chr(0xFF10 + digit): str(digit) for digit in range(10)},
         **dict.fromkeys("\u2212\u2010\u2011\u2013\uff0d\ufe63", "-"),
-        **dict.fromkeys("\u00a0\u202f\u2007", _THIN),
+        **dict.fromkeys("\u00a0\u202f\u2007", THIN),
         **dict.fromkeys("\u00d7\u00b7\u22c5\u2217\uff0a\u2715", "*"),
         **dict.fromkeys("\u00f7\u2215\uff0f", "/"),
         "\uff0b": "+",
@@ -33,7 +31,8 @@ _CHARACTERS = str.maketrans(
 )
 _LATEX = (
     ("{,}", ","),
-    *((space, _THIN) for space in ("\\,", "\\;", "\\:", "\\!", "\\ ")),
+    *((space, THIN) for space in ("\\,", "\\;", "\\:", "\\!", "\\ ")),
+    ("\\%", "%"),
     ("\\times", "*"),
     ("\\cdot", "*"),
     ("\\div", "/"),
@@ -45,16 +44,14 @@ _LATEX = (
     *((fence, " ") for fence in ("\\(", "\\)", "\\[", "\\]")),
     ("$", " "),
 )
-_WORDS = "answer|result|value|total|expression|solution|答案|结果|算式|表达式|结论"
+_WORDS = "answer|result|value|total|expression|solution|output|答案|结果|输出|算式|表达式|结论"
 _VERBS = r"is\b|are\b|equals\b|:|=|是|为|等于"
 _MARKER = re.compile(
     rf"(?P<box>\\(?:boxed|fbox)\s{{0,4}}+\{{)|\#\#\#\#|(?:{_WORDS})[\s*_`\"]{{0,6}}+(?:{_VERBS})", re.IGNORECASE
 )
-_NUMBER = re.compile(rf"[+-]?(?:\d{{1,3}}(?:[,{_THIN}]\d{{3}})++(?!\d)|\d++)(?:\.\d++)?")
-_VERB = re.compile(r"=|\b(?:is|equals)\b|等于|是|为")
-_OPENERS = " \t\r\n\u2009*_`:=\"'“({["
-_CLOSERS = " \t\r\n\u2009*_`\"'”)}]"
-_STOPS = ".。!！,;；"
+OPENERS = " \t\r\n\u2009*_`:=\"'“({["
+CLOSERS = " \t\r\n\u2009*_`\"'”)}]"
+STOPS = ".。!！,;；"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,47 +62,27 @@ class Claim:
     after: str
 
 
-def find_claim(text: str) -> Claim | None:
-    """The last place where the text says what its answer is; else its last line. None for an empty text."""
-    tail = _readable_tail(text)
+def has_digit(stated: str) -> bool:
+    """The text holds a decimal digit, of any script."""
+    return any(letter.isdecimal() for letter in stated)
+
+
+def find_claim(text: str, states: Callable[[str], bool] = has_digit) -> Claim | None:
+    """The last place where the text says what its answer is; else its last line. None for an empty text.
+
+    `states` tells whether a line or box can hold an answer of the wanted kind at all.
+    """
+    tail = readable_tail(text)
     for marker in list(_MARKER.finditer(tail))[: -MAX_MARKERS - 1 : -1]:
         claim = _boxed(tail, marker.end()) if marker["box"] else _worded(tail, marker.end())
-        if claim and any(letter.isdecimal() for letter in claim.stated):
+        if claim and states(claim.stated):
             return claim
     last_line = tail.rstrip().rpartition("\n")[2].strip()
     return Claim(last_line, "") if last_line else None
 
 
-def stated_number(claim: Claim) -> Fraction | None:
-    """The one number that a claim states; None where it states none, something longer, or contradicts itself."""
-    value = _leading_number(claim.stated, claim.after)
-    if value is None and (verbs := list(_VERB.finditer(claim.stated))):
-        value = _leading_number(claim.stated[verbs[-1].end() :], claim.after)
-    return value
-
-
-def _leading_number(stated: str, after: str) -> Fraction | None:
-    stated = stated.lstrip(_OPENERS)
-    found = _NUMBER.match(stated)
-    value = read_number(found[0]) if found else None
-    if found is None or value is None:
-        return None
-    remainder = stated[found.end() :].lstrip(_CLOSERS)
-    if remainder and remainder[0] not in _STOPS:
-        return None
-    others = _NUMBER.findall(remainder) + _NUMBER.findall(after)
-    return value if all(read_number(other) == value for other in others) else None
-
-
-def read_number(literal: str) -> Fraction | None:
-    """A decimal literal, thousands separators allowed; None beyond MAX_DIGITS digits or where it is no literal."""
-    plain = literal.replace(",", "").replace(_THIN, "")
-    if len(plain) > MAX_DIGITS or not _NUMBER.fullmatch(literal) or not plain.isascii():
-        return None
-    return Fraction(plain)
-
-
-def _readable_tail(text: str) -> str:
+def readable_tail(text: str) -> str:
+    """The end of the text in plain characters: full-width forms, LaTeX spaces and signs replaced."""
     text = text.rstrip()
     if len(text) > TAIL_CHARS:  # the cut may split a number: begin behind the first whitespace
         parts = text[-TAIL_CHARS:].split(None, 1)
@@ -127,5 +104,5 @@ def _boxed(tail: str, begin: int) -> Claim | None:
 
 
 def _worded(tail: str, begin: int) -> Claim:
-    stated, _, after = tail[begin:].lstrip(_OPENERS.replace("(", "").replace("{", "").replace("[", "")).partition("\n")
+    stated, _, after = tail[begin:].lstrip(OPENERS.replace("(", "").replace("{", "").replace("[", "")).partition("\n")
     return Claim(stated, after)

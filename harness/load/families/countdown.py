@@ -4,9 +4,10 @@ import random
 from collections import Counter
 from functools import partial
 
-from harness.load.families.claim import Claim, find_claim, read_number
+from harness.load.families.claim import Claim, find_claim
 from harness.load.families.expression import read_expression
 from harness.load.families.problem import Family, Problem, Reading, digits_of, draw, scatter
+from harness.load.families.quantity import read_number
 
 _STEPS = (97, 101, 103)  # the first three numbers rise by 1 + a digit of these radices: about a million sets
 _SPACE = 97 * 101 * 103
@@ -33,6 +34,7 @@ def make(seed: int, ordinal: int, difficulty: int, language: str = "en") -> Prob
         text=_TEXTS[language].format(numbers=", ".join(map(str, numbers)), target=target),
         expected=expression,
         sentence=_SENTENCES[language].format(answer=expression),
+        steps=6 * len(numbers),  # a search: several tries for each number
         check=partial(check, tuple(numbers), target),
     )
 
