@@ -156,6 +156,8 @@ def expected(hand: ByHand) -> dict[str, float]:
         "buyer.usd_per_mtok_input": (_usd(window) - tokens_out * OUT / 1e6) / tokens_in * 1e6,
         "buyer.usd_per_mtok_output": OUT,
         "buyer.usd_per_mtok_blended": bill / (tokens_in + tokens_out) * 1e6,
+        "buyer.usd_per_mtok_blended_half_cached": (tokens_in * (IN + CACHED) / 2 + tokens_out * OUT)
+        / (tokens_in + tokens_out),
         "buyer.usd_per_mtok_blend_3to1": (3 * IN + OUT) / 4,
         "buyer.usd_per_1k_useful": bill / count * 1000,
         "buyer.usd_per_1k_right": bill / count * 1000,
