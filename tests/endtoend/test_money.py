@@ -39,7 +39,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     with simulator(folder, "--preset", "demo", "--model", "m") as server:
         providers = folder / "providers.yaml"
         providers.write_text(PROVIDERS.format(url=server.url))
-        for entry, seconds in (("known", "10s"), ("bare", "6s")):
+        for entry, seconds in (("known", "20s"), ("bare", "6s")):
             ended = trueyield(
                 "run", "reasoning", "--endpoint", entry, "--providers", providers, "--users", 16,
                 "--run-time", seconds, "--out", folder / entry,
