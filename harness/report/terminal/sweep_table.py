@@ -9,8 +9,9 @@ from harness.report.screen import FirstScreen, Frontier, first_screen
 from harness.report.screen.frontier import LevelRow
 from harness.report.terminal import run_table
 from harness.report.terminal.lines import Line, joined, one, right, rule, styled
+from harness.sweep.reach import Reach
 
-_HEADS = ("users", "tok/s", "tok/s/user", "TTFT p50/p90", "$/1k", "useful", "bound", "yield")
+_HEADS = ("tok/s", "tok/s/user", "TTFT p50/p90", "$/1k", "useful", "bound", "yield")
 _WIDTHS = (7, 8, 11, 15, 10, 8, 7, 8)
 
 
@@ -38,7 +39,8 @@ def sweep_lines(found: Frontier) -> list[Line]:
 
 
 def _levels(found: Frontier) -> list[Line]:
-    lines = [Line(styled(*(right(head, width) for head, width in zip(_HEADS, _WIDTHS, strict=True))))]
+    heads = (found.unit, *_HEADS)
+    lines = [Line(styled(*(right(head, width) for head, width in zip(heads, _WIDTHS, strict=True))))]
     lines += [Line(_level(row), spare=0 if rank < 8 else 20) for rank, row in enumerate(found.rows)]
     lines += [one(note, spare=1 + rank) for rank, note in enumerate(found.notes[:2])]
     words = [found.legend]
@@ -46,7 +48,17 @@ def _levels(found: Frontier) -> list[Line]:
         words.append("~ short run: too low")
     if any(row.cells[7] == "held" for row in found.rows):
         words.append("held: demand-limited")
-    return [*lines, Line(joined(" ", words, "; "), spare=1)]
+    return [*lines, Line(joined(" ", words, "; "), spare=1), *(one(_reach(row)) for row in found.reached)]
+
+
+def _reach(row: Reach) -> str:
+    """What all get where each gets so much."""
+    head = f"at {q.rate(row.interactivity)} tok/s/user: "
+    if row.how == "not_reached":
+        return f"{head}not reached at any load"
+    least = "at least " if row.how == "at_least" else ""
+    usd = "" if row.usd_per_mtok_output is None else f", {q.usd(row.usd_per_mtok_output)}/M output, all-in"
+    return f"{head}{least}{q.rate(row.output_tokens_per_s)} tok/s in all{usd} ({row.how.replace('_', ' ')})"
 
 
 def _level(row: LevelRow) -> Text:
