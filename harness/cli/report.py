@@ -17,6 +17,7 @@ from harness.report.contents import RunContents, is_sweep, level_folders, read_r
 from harness.report.documents import write_report, write_run_report
 from harness.report.gates import Verdict, judge, read_verdicts, with_default, write_verdicts
 from harness.report.screen import frontier
+from harness.report.screen.frontier import reached_speeds
 from harness.report.terminal import closing_table
 from harness.sweep.book import load_of
 
@@ -125,4 +126,4 @@ def _document(folder: Path) -> dict[str, Any]:
     ]
     return {"sweep": sweep.sweep_id, "best": found.best.name if found.best else None,
             "best_for": found.best_for, "valid": found.valid, "levels": levels,
-            "at_interactivity": found.reached}  # fmt: skip
+            "at_interactivity": reached_speeds(sweep, found.runs)}  # fmt: skip

@@ -132,14 +132,15 @@ def chosen(search: Search, found: Sequence[Standing]) -> Standing | None:
 
 def next_run(search: Search, trials: Sequence[Trial]) -> Next | None:
     """The run that says most now; None: nothing is left to do, or `most_runs` have been made."""
-    if len(trials) >= search.most_runs:
+    left = search.most_runs - len(trials)
+    if left <= 0:
         return None
     found = standings(trials)
     missing = [level for level in search.levels if level not in {trial.level for trial in trials}]
     wanted = [level for level in missing if not _skipped(search, level, found)]
     if wanted:
         return Next(level=wanted[0], role="level", why="asked for")
-    if search.adaptive and (step := _searched(search, found)) is not None:
+    if search.adaptive and left > search.confirm and (step := _searched(search, found)) is not None:
         return step
     return _confirming(search, found)
 

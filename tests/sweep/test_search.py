@@ -68,6 +68,11 @@ def test_the_knee_is_found_from_below_from_within_and_from_above(knee: float) ->
     assert knee / 1.06 <= found <= knee * 1.005
 
 
+def test_the_last_run_that_may_be_made_is_the_rerun() -> None:
+    asked = search("4,16,64", "rate", adaptive=True, most_runs=6)
+    assert [trial.role for trial in sweep(asked, queue(knee=30))] == ["level"] * 3 + ["search"] * 2 + ["confirm"]
+
+
 def test_users_are_whole_and_the_search_ends_beside_the_knee() -> None:
     asked = search("2,4", adaptive=True, tolerance=0.01)
     assert best(asked, sweep(asked, queue(knee=21.5))) == 21

@@ -48,7 +48,7 @@ class Frontier:
     notes: tuple[str, ...]
     goals: tuple[tuple[str, str], ...]  # mark, goal
     #: what all users get where each gets a speed that was asked about
-    reached: tuple[Reach, ...]
+    reached: tuple[str, ...]
     legend: str
     next_steps: tuple[str, ...]
 
@@ -78,7 +78,7 @@ def frontier(sweep: SweepContents) -> Frontier:
         quoted=_quoted(sweep, best, goal),
         notes=(*(note for row in rows if row.usable and (note := level_note(row))), *_not_run(sweep)),
         goals=goals,
-        reached=_reached(sweep, rows),
+        reached=tuple(_said(row) for row in reached_speeds(sweep, rows)),
         legend=f"best: {', '.join(f'{mark} {name}' for mark, name in goals)}" if best else "no level can be used",
         next_steps=sweep_steps(rows, best, _bracketed(sweep)),
     )
@@ -146,14 +146,14 @@ def _rerun(sweep: SweepContents, best: LevelContents) -> str:
         return "not confirmed by a rerun"
     first = next((run for run in sweep.runs if run.level == best.level and run.usable and run is not best), None)
     usd = first.contents.usd_per_1k_useful if first is not None and first.contents else None
-    return "confirmed by a rerun" + (f" (before: {q.usd(usd)})" if usd is not None else "")
+    return f"confirmed (first run {q.usd(usd)})" if usd is not None else "confirmed by a rerun"
 
 
 def _not_run(sweep: SweepContents) -> list[str]:
     return [f"{entry.level.words}: not run: {entry.why}" for entry in sweep.skipped]
 
 
-def _reached(sweep: SweepContents, rows: Sequence[LevelContents]) -> tuple[Reach, ...]:
+def reached_speeds(sweep: SweepContents, rows: Sequence[LevelContents]) -> tuple[Reach, ...]:
     """Speeds that were asked about, along the levels' frontier."""
     runs = [row.contents for row in rows if row.usable and row.contents is not None]
     points = [
@@ -164,6 +164,16 @@ def _reached(sweep: SweepContents, rows: Sequence[LevelContents]) -> tuple[Reach
     ]
     usd_per_s = next((usd for run in runs if (usd := _usd_per_s(run)) is not None), None)
     return tuple(reach(points, each, usd_per_s) for each in sweep.interactivity)
+
+
+def _said(row: Reach) -> str:
+    """What all get where each gets so much."""
+    head = f"at {q.rate(row.interactivity)} tok/s/user: "
+    if row.how == "not_reached":
+        return f"{head}not reached at any load"
+    least = "at least " if row.how == "at_least" else ""
+    usd = "" if row.usd_per_mtok_output is None else f", {q.usd(row.usd_per_mtok_output)}/M output, all-in"
+    return f"{head}{least}{q.rate(row.output_tokens_per_s)} tok/s in all{usd} ({row.how.replace('_', ' ')})"
 
 
 def _usd_per_s(run: RunContents) -> float | None:

@@ -9,7 +9,6 @@ from harness.report.screen import FirstScreen, Frontier, first_screen
 from harness.report.screen.frontier import LevelRow
 from harness.report.terminal import run_table
 from harness.report.terminal.lines import Line, joined, one, right, rule, styled
-from harness.sweep.reach import Reach
 
 _HEADS = ("tok/s", "tok/s/user", "TTFT p50/p90", "$/1k", "useful", "bound", "yield")
 _WIDTHS = (7, 8, 11, 15, 10, 8, 7, 8)
@@ -48,17 +47,7 @@ def _levels(found: Frontier) -> list[Line]:
         words.append("~ short run: too low")
     if any(row.cells[7] == "held" for row in found.rows):
         words.append("held: demand-limited")
-    return [*lines, Line(joined(" ", words, "; "), spare=1), *(one(_reach(row)) for row in found.reached)]
-
-
-def _reach(row: Reach) -> str:
-    """What all get where each gets so much."""
-    head = f"at {q.rate(row.interactivity)} tok/s/user: "
-    if row.how == "not_reached":
-        return f"{head}not reached at any load"
-    least = "at least " if row.how == "at_least" else ""
-    usd = "" if row.usd_per_mtok_output is None else f", {q.usd(row.usd_per_mtok_output)}/M output, all-in"
-    return f"{head}{least}{q.rate(row.output_tokens_per_s)} tok/s in all{usd} ({row.how.replace('_', ' ')})"
+    return [*lines, Line(joined(" ", words, "; "), spare=1), *(one(text) for text in found.reached)]
 
 
 def _level(row: LevelRow) -> Text:
