@@ -22,6 +22,7 @@ from harness.records import Manifest, WorkerEntry, decode_record
 from harness.report.prometheus import LiveRun
 from harness.report.tally import Figures, Tally
 from loadtests.books import Books, point_latest
+from loadtests.feeder import queue_notes
 from loadtests.manifests import make_manifest, new_run_id
 from loadtests.options import Start, kept_options
 from loadtests.shipping import Batch, Inbox
@@ -208,6 +209,8 @@ class Desk:
             if entry.wall_end and abs(entry.wall_end.offset_ns - entry.wall.offset_ns) > DRIFT_NOTE_NS:
                 moved_ms = (entry.wall_end.offset_ns - entry.wall.offset_ns) / 1e6
                 self.note(f"worker {worker}: its wall clock moved by {moved_ms:.1f} ms during the run")
+        for text in queue_notes(run.plan.scenario, run.entries.values()):
+            self.note(text)
         if run.inbox.foreign:
             self.note(f"{run.inbox.foreign} batches of another run were dropped")
 

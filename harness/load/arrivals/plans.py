@@ -18,6 +18,7 @@ class Arrival:
     index: int | None = None
     input_tokens: int | None = None  # of a trace: how long prompt and answer were
     output_tokens: int | None = None
+    blocks: tuple[int, ...] = ()
 
 
 def profile_of(scenario: Scenario) -> Profile:
@@ -78,4 +79,4 @@ def _of_rate(scenario: Scenario, seed: int) -> Iterator[Arrival]:
 def _of_trace(scenario: Scenario, trace: Sequence[TraceRow]) -> Iterator[Arrival]:
     for index, row in enumerate(trace):
         at_s = row.at_s / scenario.arrivals.time_scale
-        yield Arrival(at_s, index, row.input_tokens, row.output_tokens)
+        yield Arrival(at_s, index, row.input_tokens, row.output_tokens, row.hash_ids)
