@@ -97,12 +97,12 @@ def queue_notes(scenario: Scenario, workers: Iterable[WorkerEntry]) -> list[str]
         return []
     opened = sum(queue.open_calls for queue in queues)
     stood = [queue.stood_s for queue in queues if queue.stood_s is not None]
-    if len(stood) < len(queues):
-        return [f"NO QUEUE: too few requests ever waited, with {opened} open: this throughput is no ceiling"]
+    short, looks = sum(queue.short for queue in queues), sum(queue.looks for queue in queues)
+    if len(stood) < len(queues) or short > looks / 2:
+        return [f"NO QUEUE: too few requests waited, with {opened} open: this throughput is no ceiling"]
     notes = [f"the queue stood {max(stood):.0f} s after the start, at most {opened} requests were open"]
     if max(stood) > scenario.warm_up_seconds():
         notes.append(f"that is after the warm-up of {scenario.warm_up_seconds():g} s: the ceiling is told too low")
-    short, looks = sum(queue.short for queue in queues), sum(queue.looks for queue in queues)
     if short:
         notes.append(f"the queue was short in {short} of {looks} looks at it, once a second by each worker")
     return notes

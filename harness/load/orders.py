@@ -156,7 +156,13 @@ def _with_trace(scenario: Scenario) -> Scenario:
         return scenario
     path = Path(arrivals.trace)
     rows = read_trace(path)
-    told = replace(arrivals, trace_sha256=digest_of(path), trace_rows=len(rows), trace_shared=_shared(scenario, rows))
+    told = replace(
+        arrivals,
+        trace_sha256=digest_of(path),
+        trace_rows=len(rows),
+        trace_s=rows[-1].at_s,
+        trace_shared=_shared(scenario, rows),
+    )
     mean = round(sum(row.input_tokens for row in rows) / len(rows))
     own = {"isl": None, "osl": None, "isl_tokens": mean} if scenario.workload.file is None else {"osl": None}
     workload = replace(scenario.workload, max_tokens=max(row.output_tokens for row in rows), **own)

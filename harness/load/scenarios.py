@@ -53,6 +53,7 @@ class Arrivals:
     trace: str | None = None  # path of a trace, on every worker
     trace_sha256: str | None = None
     trace_rows: int | None = None
+    trace_s: float | None = None  # from its first row to its last, at its own pace
     trace_shared: float | None = None  # share of its input tokens that an earlier prompt of it began with
     time_scale: float = 1.0  # trace: 10 replays ten minutes in one
     stagger_s: float = 0.0  # closed: first calls are spread evenly over this

@@ -31,6 +31,16 @@ def profile_of(scenario: Scenario) -> Profile:
     return shape.times((arrivals.rate_per_user or 0.0) * scenario.users)
 
 
+def mean_rate(scenario: Scenario) -> float | None:
+    """Planned requests/s, mean of the run; None where nothing is planned, or a trace is one moment."""
+    arrivals = scenario.arrivals
+    if not arrivals.open_loop:
+        return None
+    if arrivals.kind == "trace":
+        return (arrivals.trace_rows or 0) * arrivals.time_scale / arrivals.trace_s if arrivals.trace_s else None
+    return profile_of(scenario).area(scenario.run_time_s) / scenario.run_time_s
+
+
 def global_plan(scenario: Scenario, seed: int, trace: Sequence[TraceRow] = ()) -> Iterator[Arrival]:
     """All arrivals of the run in order, up to its run time. Constant, gamma and trace arrivals only."""
     made = _of_trace(scenario, trace) if scenario.arrivals.kind == "trace" else _of_rate(scenario, seed)

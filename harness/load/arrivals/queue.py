@@ -12,6 +12,8 @@ GROWTH = 1.5
 #: So many of the open calls wait, too, whatever `ahead` says: a short queue in front of a big batch runs dry between
 #: two looks, because answers end in swarms.
 WAITING_SHARE = 0.3
+#: A queue stands once it was seen so many times in a row: many short calls may wait for a moment without one.
+IN_A_ROW = 3
 
 
 @dataclass(slots=True)
@@ -21,9 +23,10 @@ class Queue:
     ahead: int
     limit: int
     target: int = 0
-    stood_s: float | None = None  # when enough calls waited for the first time
+    stood_s: float | None = None  # when enough calls waited, and went on to
     looks: int = 0  # since then
     short: int = 0  # looks since then that found too few
+    _row: int = 0
 
     def __post_init__(self) -> None:
         self.target = min(self.ahead, self.limit)
@@ -31,11 +34,12 @@ class Queue:
     def look(self, at_s: float, in_flight: int, awaiting_first: int, *, raising: bool = True) -> None:
         """Once a second: the engine's counts. `raising` False: calls fail, more of them would not help."""
         stands = awaiting_first >= max(self.ahead, math.ceil(WAITING_SHARE * in_flight))
-        if stands and self.stood_s is None:
-            self.stood_s = at_s
         if self.stood_s is not None:
             self.looks += 1
             self.short += not stands
+        self._row = self._row + 1 if stands else 0
+        if self._row == IN_A_ROW and self.stood_s is None:
+            self.stood_s = at_s
         if not stands and raising:
             self.target = min(self.limit, math.ceil(self.target * GROWTH))
 
