@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 #: A backlog of this many seconds of arrivals is never called endless, whatever the SLO.
 LEAST_PATIENCE_S = 3.0
-_SIGMAS = 3.0
+_SIGMAS = 2.5
 _SECONDS_RUNNING = 3
 #: Before this, half a run is too short to show anything.
 _LEAST_S = 10.0
