@@ -114,6 +114,16 @@ class Pauses(msgspec.Struct, frozen=True, kw_only=True):
     max_ns: int
 
 
+class QueueEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker's part of a queue that is kept in front of the endpoint; `looks` and `short` since it first stood."""
+
+    ahead: int
+    open_calls: int  # at the end; never lowered
+    stood_s: float | None
+    looks: int
+    short: int
+
+
 class WorkerEntry(msgspec.Struct, frozen=True, kw_only=True):
     """What the manifest knows of one worker process."""
 
@@ -127,6 +137,7 @@ class WorkerEntry(msgspec.Struct, frozen=True, kw_only=True):
     engine_lost: bool = False
     not_sent: int = 0
     gc_pauses: Pauses | None = None  # of its engine, as last told
+    queue: QueueEntry | None = None
 
 
 class Stages(msgspec.Struct, frozen=True, kw_only=True):

@@ -248,10 +248,12 @@ def _notes(study: Study, grades: Mapping[str, Grade], biased: str | None) -> lis
 
 def _warmer_than_designed(study: Study, mix: Mix) -> list[str]:
     """More cache hits than the workload was made for: cheaper and faster than the traffic it stands for."""
-    cache = str(study.folder.manifest.scenario.get("workload", {}).get("cache", "as_is"))
+    scenario = study.folder.manifest.scenario
+    cache = str(scenario.get("workload", {}).get("cache", "as_is"))
     if cache == "as_is" or mix.cached_share is None:
         return []
     designed = float(cache.removeprefix("share:")) if cache.startswith("share:") else 0.0
+    designed = scenario.get("arrivals", {}).get("trace_shared") or designed  # a trace brings its own sharing
     if mix.cached_share <= designed + MAX_SHARE_ABOVE_DESIGN:
         return []
     return [
