@@ -66,6 +66,7 @@ def make_plan(order: Order, endpoint: Endpoint, scenario: Scenario, *, run_id: s
         found.append(Mistake("command line", "--max-usd", f"no price card on {endpoint.name}", "an entry with a price"))
     planned = overlay(order, scenario)
     found += _arrival_mistakes(order, planned.arrivals)
+    found += _waiting_mistakes(planned)
     found += no_room_for(planned.users, workers, one_machine=False)
     if found:
         raise InputError(found)
@@ -122,6 +123,16 @@ def _arrival_mistakes(order: Order, arrivals: Arrivals) -> list[Mistake]:
         expected = "--rate R: in a closed loop the users are the cap"
         found.append(Mistake("command line", "--max-in-flight", "a closed loop", expected))
     return found
+
+
+def _waiting_mistakes(planned: Scenario) -> list[Mistake]:
+    """A conversation waits for its answers, and so does a user who thinks; planned arrivals wait for nothing."""
+    workload, kind = planned.workload, planned.arrivals.kind
+    waits = [name for name in ("turns", "think_time") if getattr(workload, name) is not None]
+    if kind == "closed" or not waits:
+        return []
+    expected = "--users N: a closed loop, whose users wait for answers"
+    return [Mistake("command line", "--rate", f"{kind} arrivals with workload.{' and '.join(waits)}", expected)]
 
 
 def _with_trace(arrivals: Arrivals) -> Arrivals:
