@@ -45,7 +45,7 @@ class Forecast:
             f"endpoint    {plan.endpoint.name}  {plan.endpoint.base_url or '(embedded)'}  model {plan.endpoint.model}",
             f"scenario    {scenario.name}: {scenario.description}",
             f"load        {scenario.users} users, {scenario.run_time_s:g} s "
-            f"(first {scenario.warm_up_seconds():g} s are warm-up), {_arrivals(plan)}, {plan.workers} process(es)",
+            f"(first {scenario.warm_up_seconds():.3g} s are warm-up), {_arrivals(plan)}, {plan.workers} process(es)",
             *_users(plan),
             f"one call    about {self.input_tokens_per_call:,.0f} tokens in, at most "
             f"{scenario.workload.max_tokens:,} out; cache {scenario.workload.cache}; seed {plan.seed}",
@@ -102,11 +102,11 @@ class _History:
         return tokens if turns == 1 or context is None else min(tokens, max(float(context), system + said))
 
     def usual(self, said: float, system: float) -> float:
-        """The mean over the turns of the first conversations, with answers of half their cap."""
+        """The mean over the turns of the first conversations, with answers of a quarter of their cap."""
         workload = self.plan.scenario.workload
         turns = [turns_of(workload, self.plan.seed, number) for number in range(SAMPLE)]
         earlier = sum(length * (length - 1) / 2 for length in turns) / sum(turns)
-        return system + said + earlier * (said + workload.max_tokens / 2)
+        return system + said + earlier * (said + workload.max_tokens / 4)
 
 
 def _text(messages: Iterable[Mapping[str, str]]) -> str:

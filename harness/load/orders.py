@@ -87,6 +87,7 @@ def make_plan(order: Order, endpoint: Endpoint, scenario: Scenario, *, run_id: s
 
 def overlay(order: Order, scenario: Scenario) -> Scenario:
     """The scenario with everything that the order overrides."""
+    scenario = _shortened(order, scenario)
     workload = replace(
         scenario.workload,
         **_given(max_tokens=order.max_tokens, temperature=order.temperature),
@@ -102,6 +103,16 @@ def overlay(order: Order, scenario: Scenario) -> Scenario:
         ),
         arrivals=_arrivals(order, scenario),
     )
+
+
+def _shortened(order: Order, scenario: Scenario) -> Scenario:
+    """A run that is cut short keeps its shape: warm-up and stagger shrink along, or nothing would be measured."""
+    share = 1.0 if order.run_time_s is None else min(order.run_time_s / scenario.run_time_s, 1.0)
+    if share == 1.0:
+        return scenario
+    warm_up_s = None if scenario.warm_up_s is None else scenario.warm_up_s * share
+    arrivals = replace(scenario.arrivals, stagger_s=scenario.arrivals.stagger_s * share)
+    return replace(scenario, warm_up_s=warm_up_s, arrivals=arrivals)
 
 
 def _arrivals(order: Order, scenario: Scenario) -> Arrivals:
