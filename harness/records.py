@@ -51,6 +51,8 @@ class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
     stage: Stage
     prompt_id: str | None = None
     family: str | None = None
+    conversation: int | None = None  # number within the run; its turns count from 1
+    turn: int | None = None
     # when, monotonic ns
     planned_ns: int | None = None
     started_ns: int

@@ -118,6 +118,17 @@ class Mix:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One turn of the run's conversations, over the delivered requests of the measure window; counts from 1."""
+
+    turn: int
+    n: int
+    input_tokens: float | None  # mean: the history is inside
+    cached_share: float | None  # of these; None where the endpoint does not tell
+    ttft_p50_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointResult:
     """The same figures for one endpoint of the run."""
 
@@ -157,4 +168,5 @@ class RunResult:
     slos: dict[str, float] = field(default_factory=dict)  # metric name -> upper limit; judged goodput and useful
     #: throughput and TTFT stood still across the window; None: too short to tell, or False: `reasons["steady"]`
     steady: bool | None = None
+    turns: tuple[Turn, ...] = ()  # of conversations
     schema: int = RUN_SCHEMA

@@ -25,6 +25,7 @@ from harness.measure.quality import Grade, grade, grades_of
 from harness.measure.results import EndpointResult, Load, Mix, RunResult, SampledInterval, Useful
 from harness.measure.sheet import output_tokens_inside, sheet_of
 from harness.measure.steady import steady_of
+from harness.measure.turns import turns_of
 from harness.measure.use import Use, slos_of, use_of, useful_of
 from harness.measure.validity import invalid_reasons
 from harness.measure.window import Window, clocks_of, window_of
@@ -133,6 +134,7 @@ def _result(study: Study, notes: list[str]) -> RunResult:
         intervals=intervals,
         slos=study.slos,
         steady=steady,
+        turns=turns_of(records),
     )
     return found if biased is None else _without_lengths(found, biased)
 
@@ -249,8 +251,10 @@ def _notes(study: Study, grades: Mapping[str, Grade], biased: str | None) -> lis
 def _warmer_than_designed(study: Study, mix: Mix) -> list[str]:
     """More cache hits than the workload was made for: cheaper and faster than the traffic it stands for."""
     scenario = study.folder.manifest.scenario
-    cache = str(scenario.get("workload", {}).get("cache", "as_is"))
-    if cache == "as_is" or mix.cached_share is None:
+    workload = scenario.get("workload", {})
+    cache = str(workload.get("cache", "as_is"))
+    by_design = cache == "as_is" or workload.get("turns") or workload.get("system")  # a history is there to be hit
+    if by_design or mix.cached_share is None:
         return []
     designed = float(cache.removeprefix("share:")) if cache.startswith("share:") else 0.0
     designed = scenario.get("arrivals", {}).get("trace_shared") or designed  # a trace brings its own sharing
