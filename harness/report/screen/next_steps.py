@@ -12,6 +12,8 @@ def next_steps(contents: RunContents) -> tuple[str, ...]:
         steps.append("mend this and run again; the numbers of this run must not be used")
     if run.length_biased:
         steps.append(_longer(contents))
+    if run.window.moved and not run.length_biased:
+        steps.append("run longer, or with a longer warm-up (warm_up_s): it never stood still")
     if contents.kind == "undeclared":
         steps.append("add a deployment or price_card to providers.yaml: cost, theory, yield")
     if run.load.state == "demand_limited":
