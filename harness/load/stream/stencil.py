@@ -46,14 +46,13 @@ class ShortWay:
     while a chunk or an event is begun.
     """
 
-    __slots__ = ("_after", "_arrivals", "_heads", "_kept_bytes", "_lags", "_skip", "_stencil", "_texts", "_tries")
+    __slots__ = ("_after", "_heads", "_kept_bytes", "_stamps", "_stencil", "_texts", "_tries")
 
     def __init__(self) -> None:
         self._stencil: Stencil | None = None
         self._tries = TRIES
-        self._heads: dict[int, bytes] | None = None  # the stencil's, while this way is open
+        self._heads: dict[int, tuple[bytes, int]] | None = None  # the stencil's, while this way is open
         self._after = b""
-        self._skip = 0
         self._kept_bytes = 0
         self._begin()
 
@@ -82,16 +81,17 @@ class ShortWay:
         heads = self._heads
         if heads is None:
             return False
-        head = heads.get(len(read)) or self._stencil.head(len(read))  # type: ignore[union-attr]
-        if not (read.startswith(head) and read.endswith(self._after)):
+        head, length = heads.get(len(read)) or self._stencil.head(len(read))  # type: ignore[union-attr]
+        text = read.removeprefix(head).removesuffix(self._after)
+        if len(text) != length:
             return False
-        text = read[len(head) : self._skip]
         word = _words.get(text) or self._new_word(text)
         if not word:
             return False
         self._texts.append(word)
-        self._arrivals.append(arrival_ns)
-        self._lags.append(read_ns - arrival_ns)
+        stamps = self._stamps
+        stamps.append(arrival_ns)
+        stamps.append(read_ns - arrival_ns)
         return True
 
     def run(self) -> Run | None:
@@ -100,7 +100,7 @@ class ShortWay:
         if not count:
             return None
         assert self._stencil is not None
-        run = Run(self._stencil.field, self._texts, self._arrivals, self._lags)
+        run = Run(self._stencil.field, self._texts, self._stamps[::2], self._stamps[1::2])
         self._tries = min(TRIES, self._tries + count // 4)
         self._begin()
         return run
@@ -112,12 +112,11 @@ class ShortWay:
             self._tries -= 1
             stencil = cut_stencil(read, event)
             if stencil is not None:
-                self._stencil, self._after, self._skip = stencil, stencil.after, -len(stencil.after)
+                self._stencil, self._after = stencil, stencil.after
 
     def _begin(self) -> None:
         self._texts: list[str] = []
-        self._arrivals = array("q")
-        self._lags = array("q")
+        self._stamps = array("q")  # arrival and lateness of each, in turn: one place in memory, not two
         self._kept_bytes = 0
 
     def _new_word(self, text: bytes) -> str | None:
@@ -145,10 +144,13 @@ class Stencil:
         self._before = _OPEN + before
         self.after = after + _CLOSE
         self.bytes = len(self._before) + len(self.after)
-        self.heads: dict[int, bytes] = {}  # by length of the read: its size line and what stands before the text
+        self.heads: dict[int, tuple[bytes, int]] = {}  # see `head`; sizes of one stream are few
 
-    def head(self, size: int) -> bytes:
-        """How a read of `size` bytes begins; sizes of one stream are few."""
+    def head(self, size: int) -> tuple[bytes, int]:
+        """How a read of `size` bytes begins (its size line and what stands before the text), and how long its text is.
+
+        The length is below zero where so few bytes have no room for a text.
+        """
         payload = size - 2 - len(b"%x\r\n" % size)
         line = b"%x\r\n" % max(0, payload)
         if len(line) + payload + 2 != size:  # a digit less
@@ -156,8 +158,9 @@ class Stencil:
             line = b"%x\r\n" % max(0, payload)
         if len(self.heads) > 512:
             self.heads.clear()
-        head = self.heads[size] = line + self._before
-        return head
+        head = line + self._before
+        self.heads[size] = head, size - len(head) - len(self.after)
+        return self.heads[size]
 
 
 def cut_stencil(read: bytes, event: bytes) -> Stencil | None:
