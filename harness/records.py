@@ -51,6 +51,8 @@ class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
     stage: Stage
     prompt_id: str | None = None
     family: str | None = None
+    conversation: int | None = None  # number within the run; its turns count from 1
+    turn: int | None = None
     # when, monotonic ns
     planned_ns: int | None = None
     started_ns: int
@@ -172,8 +174,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 def encode_offsets(offsets_us: Sequence[int]) -> str:
     """Fixed-width text of delta offsets: numpy dtype, colon, base64. 4 bytes a delta, 8 beyond 71 minutes."""
-    code, dtype = ("I", "<u4") if not offsets_us or max(offsets_us) < 2**32 else ("Q", "<u8")
-    packed = array(code, offsets_us)
+    try:
+        packed, dtype = array("I", offsets_us), "<u4"
+    except OverflowError:
+        packed, dtype = array("Q", offsets_us), "<u8"
     if sys.byteorder == "big":
         packed.byteswap()
     return f"{dtype}:{base64.b64encode(packed.tobytes()).decode()}"

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gevent
 import msgspec
@@ -20,7 +20,7 @@ from harness.load.oversaturation import Seen
 from harness.load.places import child_environment
 from harness.load.scenarios import Plan
 from harness.load.stages import ended_stages
-from harness.records import Manifest, WorkerEntry, decode_record
+from harness.records import Manifest, StreamRecord, WorkerEntry
 from harness.report.prometheus import LiveRun
 from harness.report.tally import Figures, Tally
 from loadtests.books import Books, point_latest
@@ -229,8 +229,9 @@ def _count(run: Run, batch: Batch) -> None:
     run.live.set_in_flight(run.in_flight, sum(awaiting for _, awaiting in run.open_calls.values()))
     wall = run.entries[batch.worker].wall if batch.worker in run.entries else None
     for line in batch.lines.splitlines():
-        run.live.add(line, wall)
-        run.tally.add(decode_record(line), wall, now_ns())
+        record = run.live.add(line, wall)
+        if record is not None:  # each line is read once; the fields that a tally needs have the same names in both
+            run.tally.add(cast(StreamRecord, record), wall, now_ns())
 
 
 def _finished(run: Run) -> Manifest:

@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,24 +15,23 @@ import msgspec
 from gevent.event import Event
 from gevent.queue import SimpleQueue
 
-from harness.config import read_key
 from harness.load.arrivals.plans import Arrival, first_call_s, global_plan, share_of, source
 from harness.load.arrivals.queue import Queue, part_of
 from harness.load.arrivals.timetable import Timetable
 from harness.load.arrivals.traces import TraceRow
-from harness.load.calls import Call, Finished, Identity, Target
-from harness.load.clock import now_ns, take_wall, wall_ns
-from harness.load.dialects import build_call, resolve_target
+from harness.load.calls import Call, Finished, Identity
+from harness.load.clock import now_ns, take_wall
+from harness.load.conversations import Conversation, alone, begun, continued, pause_s, prompt_of
+from harness.load.dialects import build_call
 from harness.load.engine import Engine
-from harness.load.prompts import Prompt, make_prompt
+from harness.load.prompts import Prompt
 from harness.load.scenarios import Plan, Workload
 from harness.load.stages import stage_at
-from harness.price.spend.budget import Budget
-from harness.records import StreamRecord, Wall, WorkerEntry, decode_record
+from harness.records import StreamRecord, WorkerEntry, decode_record
 from loadtests.dispatcher import BREATH_S, Dispatcher, in_flight_cap, trace_of
 from loadtests.feeder import Feeder
-from loadtests.shipping import BATCH_BYTES, Batch, Outbox
-from loadtests.spool import Spool
+from loadtests.session import Session, open_session
+from loadtests.shipping import BATCH_BYTES, Batch
 from loadtests.switchboard import EngineLost, Keep, Switchboard
 
 log = logging.getLogger(__name__)
@@ -50,23 +49,13 @@ class Wires:
     report: Callable[[StreamRecord], None]
 
 
-@dataclass(slots=True, kw_only=True)
-class Session:
-    """One run, as this process sees it."""
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One turn of a closed loop. `talk`: the conversation as it goes on, None: it is over; `pause_s`: until then."""
 
-    plan: Plan
-    began_ns: int  # on this process's monotonic clock
-    key: str | None
-    target: Target
-    spool: Spool
-    outbox: Outbox
-    wall: Wall
-    budget: Budget | None = None
-    calls: int = 0
-    not_sent: int = 0
-    clocks: set[str] = field(default_factory=set)
-    ahead: dict[int, Prompt] = field(default_factory=dict)  # made before their time, by ordinal
-    done: bool = False
+    record: StreamRecord
+    talk: Conversation | None
+    pause_s: float
 
 
 class Refused(Exception):
@@ -107,16 +96,7 @@ class Station:
         self._started.wait()
         trace = trace_of(plan.scenario.arrivals)
         self._users, self.dispatcher = 0, None
-        self._session = Session(
-            plan=plan,
-            began_ns=began_ns,
-            key=read_key(plan.endpoint),
-            target=resolve_target(plan.endpoint),
-            spool=Spool(spool),
-            outbox=Outbox(plan.run_id, self.worker),
-            wall=take_wall(),
-            budget=_budget(plan),
-        )
+        self._session = open_session(plan, began_ns, spool, self.worker)
         self._send(self._session.outbox.take(0, 0, self._entry(self._session, final=False)))
         gc.collect()
         gc.freeze()  # what exists before the first user stays: no collection looks at it again
@@ -154,15 +134,25 @@ class Station:
         self._users += 1
         return first_call_s(session.plan.scenario, user) - (now_ns() - session.began_ns) / 1e9
 
-    def ask(self) -> StreamRecord:
-        """One user's next call, from prompt to record. Raises Refused once the budget is spent."""
+    def ask(self, talk: Conversation | None) -> Answered:
+        """One user's next turn, from prompt to record; None begins a conversation. Raises Refused (budget spent)."""
         self._ready.wait()
         session = self._session
         assert session is not None
         assert self._board is not None
-        prompt = self._prompt(session, self._next_ordinal(session), session.plan.scenario.workload)
+        talk = talk or begun(session.setting, self._next_conversation(session))
+        prompt = prompt_of(session.setting, talk)
         call = self._call(session, prompt, session.plan.scenario.workload)
-        return self._board.call(call, self._keeping(session, prompt, call))
+        keep = self._keeping(session, prompt, call)
+        heard: list[Finished] = []
+
+        def listen(finished: Finished) -> StreamRecord:
+            heard.append(finished)
+            return keep(finished)
+
+        record = self._board.call(call, listen)
+        after = continued(session.setting, talk, prompt, (record, heard[0]))
+        return Answered(record, after, pause_s(session.setting, talk))
 
     def send(self, session: Session, arrival: Arrival) -> None:
         """Send a planned call now and wait for nothing. Raises Refused and EngineLost."""
@@ -172,7 +162,7 @@ class Station:
         if self._board.in_flight >= in_flight_cap(session.plan):
             session.not_sent += 1
             return
-        prompt = made or self._prompt(session, ordinal, workload)
+        prompt = made or alone(session.setting, ordinal, workload)
         call = self._call(session, prompt, workload, session.began_ns + round(arrival.at_s * 1e9))
         self._board.put(call, self._keeping(session, prompt, call), self._ended.put)
 
@@ -181,7 +171,7 @@ class Station:
         ordinal, workload = self._asked(session, arrival, place)
         if ordinal in session.ahead:
             return False
-        session.ahead[ordinal] = self._prompt(session, ordinal, workload)
+        session.ahead[ordinal] = alone(session.setting, ordinal, workload)
         return True
 
     def finish(self, patience_s: float) -> None:
@@ -250,7 +240,7 @@ class Station:
 
         def send() -> None:
             with self._stopping_at_refusal(feeder):
-                prompt = self._prompt(session, self._next_ordinal(session), plan.scenario.workload)
+                prompt = alone(session.setting, self._next_ordinal(session), plan.scenario.workload)
                 call = self._call(session, prompt, plan.scenario.workload)
                 board.put(call, self._keeping(session, prompt, call), told)
 
@@ -281,15 +271,10 @@ class Station:
             return arrival.index, workload
         return self._next_ordinal(session, place), workload
 
-    def _prompt(self, session: Session, ordinal: int, workload: Workload) -> Prompt:
-        # the nonce keeps prompts of late joiners cold, too
-        plan = session.plan
-        nonce = plan.run_id if workload.blocks else f"{plan.run_id}.{self.worker}"  # blocks are shared by all workers
-        prompt = make_prompt(workload, plan.seed, ordinal, nonce, plan.ruler)
-        if workload is plan.scenario.workload or workload.file is not None:
-            return prompt
-        # a trace's answer is as long as the trace says, right or wrong: nothing to check, but its row
-        return replace(prompt, family="trace", prompt_id=f"trace:{ordinal}")
+    def _next_conversation(self, session: Session) -> int:
+        # Workers share the numbers between them; the nonce keeps prompts of late joiners cold, too.
+        session.conversations += 1
+        return (session.conversations - 1) * session.plan.workers + self._index % session.plan.workers
 
     def _call(self, session: Session, prompt: Prompt, workload: Workload, planned_ns: int | None = None) -> Call:
         plan, number = session.plan, session.calls
@@ -310,6 +295,8 @@ class Station:
             prompt_id=prompt.prompt_id,
             family=prompt.family,
             cap_tokens=prompt.max_tokens,
+            conversation=prompt.conversation,
+            turn=prompt.turn,
         )
         if workload is not plan.scenario.workload:
             plan = replace(plan, scenario=replace(plan.scenario, workload=workload))
@@ -337,7 +324,7 @@ class Station:
             log.error("a record came after the end of its run: %s", call.identity.request_id)
         else:
             session.spool.append(finished.line)
-            session.outbox.add(finished.line, _answer_line(call.identity, finished))
+            session.outbox.add(finished.line, _answer_line(call, finished) if session.plan.keep_answers else None)
             if session.outbox.bytes >= BATCH_BYTES:
                 self._full.set()
         record = decode_record(finished.line)
@@ -380,19 +367,15 @@ class Station:
         self._wires.trouble(f"{self.worker}: the engine process died")
 
 
-def _budget(plan: Plan) -> Budget | None:
-    if plan.max_usd is None and plan.max_requests is None:
-        return None
-    return Budget(plan.max_usd, plan.max_requests, plan.endpoint.price_card, wall_ns() / 1e9)
-
-
 def _input_ceiling(prompt: Prompt) -> int:
     """No tokenizer makes more tokens than bytes; 16 more a message for the chat template."""
-    return sum(len(message["content"].encode()) + 16 for message in prompt.messages)
+    return sum(16 + sum(len(text.encode()) for text in message.values()) for message in prompt.messages)
 
 
-def _answer_line(identity: Identity, finished: Finished) -> bytes | None:
+def _answer_line(call: Call, finished: Finished) -> bytes | None:
+    """An answer that was not allowed to end has nothing to check: it is kept without the name of its problem."""
     if finished.answer is None:
         return None
-    line = {"request_id": identity.request_id, "prompt_id": identity.prompt_id, "answer": finished.answer}
+    prompt_id = None if call.fixed_length else call.identity.prompt_id
+    line = {"request_id": call.identity.request_id, "prompt_id": prompt_id, "answer": finished.answer}
     return msgspec.json.encode(line)

@@ -80,6 +80,7 @@ class Setting:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("scenario", required=False)
 @click.option("--list", "list_only", is_flag=True, help="List the scenarios and stop.")
+@click.option("--json", "as_json", is_flag=True, help="With --list: one JSON document on stdout.")
 @click.option("--users", type=int, metavar="N", help="Users that ask at the same time. Default: the scenario's.")
 @click.option("--rate", type=float, metavar="R", help="Open loop: requests/s of all users together.")
 @click.option("--arrivals", type=click.Choice(["poisson", "constant", "gamma"]), help="Of --rate. Default: poisson.")
@@ -93,13 +94,15 @@ class Setting:
 @click.option("--web-port", type=click.IntRange(1, 65535), default=8089, show_default=True)
 @click.option("--run-id", default="", help="Name of the run folder. Default: time, scenario, four digits.")
 @load_options
-def command(scenario: str | None, list_only: bool, web: bool, dry_run: bool, **options: Any) -> None:
+def command(scenario: str | None, list_only: bool, as_json: bool, web: bool, dry_run: bool, **options: Any) -> None:
     """Load an endpoint with a scenario and write a run folder.
 
     Exit codes: 0 passed, 2 bad input or failed preflight, 3 a gate failed, 4 the measurement is invalid.
     """
     if list_only:
-        return _list()
+        return _list(as_json)
+    if as_json:
+        raise InputError([Mistake("command line", "--json", "a run", "--list: what a run found is `trueyield report`")])
     order = order_of(scenario, options)
     setting = Setting(
         providers=options["providers"],
@@ -243,9 +246,17 @@ def _worker_flags(processes: int) -> list[tuple[str, Any]]:
     return [("--processes", processes), ("--master-bind-port", port), ("--master-port", port)]
 
 
-def _list() -> None:
-    for scenario in list_scenarios():
-        click.echo(f"{scenario.name:16} {scenario.description}")
+def _list(as_json: bool) -> None:
+    import msgspec
+    from rich.console import Console
+
+    from harness.report.terminal.scenarios import scenario_table
+
+    scenarios = list_scenarios()
+    if as_json:
+        click.echo(msgspec.json.encode({"scenarios": scenarios}).decode())
+    else:
+        Console().print(scenario_table(scenarios))
 
 
 def _tried(step: Callable[[], Value], found: list[Mistake]) -> Value | None:

@@ -70,6 +70,7 @@ def make_plan(order: Order, endpoint: Endpoint, scenario: Scenario, *, run_id: s
         found.append(Mistake("command line", "--max-usd", f"no price card on {endpoint.name}", "an entry with a price"))
     planned = overlay(order, scenario)
     found += _arrival_mistakes(order, planned)
+    found += _waiting_mistakes(planned)
     found += no_room_for(planned.users, workers, one_machine=False)
     if found:
         raise InputError(found)
@@ -90,6 +91,7 @@ def make_plan(order: Order, endpoint: Endpoint, scenario: Scenario, *, run_id: s
 
 def overlay(order: Order, scenario: Scenario) -> Scenario:
     """The scenario with everything that the order overrides."""
+    scenario = _shortened(order, scenario)
     workload = replace(
         scenario.workload,
         **_given(max_tokens=order.max_tokens, temperature=order.temperature),
@@ -106,6 +108,16 @@ def overlay(order: Order, scenario: Scenario) -> Scenario:
         arrivals=_arrivals(order, scenario),
         stop_when_oversaturated=order.stop_when_oversaturated or scenario.stop_when_oversaturated,
     )
+
+
+def _shortened(order: Order, scenario: Scenario) -> Scenario:
+    """A run that is cut short keeps its shape: warm-up and stagger shrink along, or nothing would be measured."""
+    share = 1.0 if order.run_time_s is None else min(order.run_time_s / scenario.run_time_s, 1.0)
+    if share == 1.0:
+        return scenario
+    warm_up_s = None if scenario.warm_up_s is None else scenario.warm_up_s * share
+    arrivals = replace(scenario.arrivals, stagger_s=scenario.arrivals.stagger_s * share)
+    return replace(scenario, warm_up_s=warm_up_s, arrivals=arrivals)
 
 
 def _arrivals(order: Order, scenario: Scenario) -> Arrivals:
@@ -144,6 +156,16 @@ def _arrival_mistakes(order: Order, planned: Scenario) -> list[Mistake]:
         expected = "--rate R: only planned requests can come faster than they are served"
         found.append(Mistake("command line", "--stop-when-oversaturated", f"{arrivals.kind} arrivals", expected))
     return found
+
+
+def _waiting_mistakes(planned: Scenario) -> list[Mistake]:
+    """A conversation waits for its answers, and so does a user who thinks; planned arrivals wait for nothing."""
+    workload, kind = planned.workload, planned.arrivals.kind
+    waits = [name for name in ("turns", "think_time") if getattr(workload, name) is not None]
+    if kind == "closed" or not waits:
+        return []
+    expected = "--users N: a closed loop, whose users wait for answers"
+    return [Mistake("command line", "--rate", f"{kind} arrivals with workload.{' and '.join(waits)}", expected)]
 
 
 def _with_trace(scenario: Scenario) -> Scenario:

@@ -14,6 +14,8 @@ class Workload:
 
     `isl`, `osl`: distributions of lengths (see lengths.py); `isl_tokens` is then the mean of `isl`, `max_tokens` the
     most that `osl` may ask. `cache`: cold, as_is, or share:x (that share of every prompt begins like others do).
+    `turns`: how many a conversation has, None: every request stands alone; `think_time`: the user's own, before the
+    next turn. `system`: a text, or a length in tokens, before everything a user says; `isl` is then what the user says.
     """
 
     families: tuple[str, ...]
@@ -28,6 +30,9 @@ class Workload:
     temperature: float | None = None
     blocks: tuple[int, ...] = ()  # of one prompt of a trace: see blocks.py
     fixed_length: bool = False  # ask the server to ignore end-of-sequence and fill max_tokens
+    turns: str | None = None
+    think_time: str | None = None
+    system: str | int | None = None
 
     @property
     def shared_share(self) -> float:
