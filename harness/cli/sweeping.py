@@ -84,6 +84,8 @@ class Sweeping:
         """None: the cap is spent."""
         name = self._name(step)
         place = [step.level.option, f"--out={self._folder}", f"--run-id={name}"]
+        if step.level.unit == "rate":  # a backlog that grows without bound has said all that it can
+            place.append("--stop-when-oversaturated")
         if self._order.max_usd is not None:  # one cap for the whole command
             left = self._order.max_usd - self._spent_usd
             if left <= 0:

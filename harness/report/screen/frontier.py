@@ -193,7 +193,8 @@ def level_note(level: LevelContents) -> str | None:
         return f"{level.level.words}: not quoted: {why or 'SLOs missed'}"
     if contents.kind == "undeclared" or useful.share:
         return None
-    return f"{level.level.words}: no $, {q.percent(useful.share)} useful{f': {why}' if why else ''}"
+    share = "" if useful.share is None else f", {q.percent(useful.share)} useful"
+    return f"{level.level.words}: no ${share}{f': {why}' if why else ''}"
 
 
 def _missed(contents: RunContents) -> str | None:
