@@ -10,6 +10,7 @@ from harness.load.arrivals.queue import Queue
 from harness.load.clock import now_ns
 from harness.load.scenarios import Scenario
 from harness.records import QueueEntry, StreamRecord, WorkerEntry
+from loadtests.dispatcher import BREATH_S
 from loadtests.switchboard import Switchboard
 
 #: A refusing endpoint is asked again after a growing pause, never in a spin.
@@ -67,7 +68,7 @@ class Feeder:
             self._look()
             while self._may_send():
                 self._send()
-                gevent.sleep(0)  # answers are read between two calls
+                gevent.sleep(BREATH_S)  # answers are read between two calls
             self._news.wait(_LOOK_S)
             self._news.clear()
 

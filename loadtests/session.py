@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.config import read_key
-from harness.load.arrivals.plans import Arrival
 from harness.load.calls import Target
 from harness.load.clock import take_wall, wall_ns
 from harness.load.conversations import Setting, setting_of
@@ -34,7 +33,7 @@ class Session:
     conversations: int = 0
     not_sent: int = 0
     clocks: set[str] = field(default_factory=set)
-    ahead: tuple[Arrival, Prompt] | None = None  # made before its time
+    ahead: dict[int, Prompt] = field(default_factory=dict)  # made before their time, by ordinal
     done: bool = False
 
 

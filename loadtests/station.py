@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import gevent
@@ -27,7 +28,7 @@ from harness.load.prompts import Prompt
 from harness.load.scenarios import Plan, Workload
 from harness.load.stages import stage_at
 from harness.records import StreamRecord, WorkerEntry, decode_record
-from loadtests.dispatcher import Dispatcher, in_flight_cap, trace_of
+from loadtests.dispatcher import BREATH_S, Dispatcher, in_flight_cap, trace_of
 from loadtests.feeder import Feeder
 from loadtests.session import Session, open_session
 from loadtests.shipping import BATCH_BYTES, Batch
@@ -156,20 +157,22 @@ class Station:
     def send(self, session: Session, arrival: Arrival) -> None:
         """Send a planned call now and wait for nothing. Raises Refused and EngineLost."""
         assert self._board is not None
+        ordinal, workload = self._asked(session, arrival)
+        made = session.ahead.pop(ordinal, None)
         if self._board.in_flight >= in_flight_cap(session.plan):
             session.not_sent += 1
             return
-        ordinal, workload = self._asked(session, arrival)
-        ahead, session.ahead = session.ahead, None
-        made = ahead is not None and ahead[0] == arrival
-        prompt = ahead[1] if ahead is not None and made else alone(session.setting, ordinal, workload)
+        prompt = made or alone(session.setting, ordinal, workload)
         call = self._call(session, prompt, workload, session.began_ns + round(arrival.at_s * 1e9))
         self._board.put(call, self._keeping(session, prompt, call), self._ended.put)
 
-    def make_ahead(self, session: Session, arrival: Arrival) -> None:
-        """Make the prompt of the next planned call before its time has come: what takes long must not make it late."""
-        if session.ahead is None or session.ahead[0] != arrival:
-            session.ahead = (arrival, alone(session.setting, *self._asked(session, arrival)))
+    def make_ahead(self, session: Session, place: int, arrival: Arrival) -> bool:
+        """Make the prompt of the next planned call but `place` before its time has come; False if it is made."""
+        ordinal, workload = self._asked(session, arrival, place)
+        if ordinal in session.ahead:
+            return False
+        session.ahead[ordinal] = alone(session.setting, ordinal, workload)
+        return True
 
     def finish(self, patience_s: float) -> None:
         """End of the run on this process: the last records, then the last batch with totals. May be called twice.
@@ -223,7 +226,7 @@ class Station:
             with self._stopping_at_refusal(dispatcher):
                 self.send(session, arrival)
 
-        dispatcher = Dispatcher(timetable, session.began_ns, send, lambda arrival: self.make_ahead(session, arrival))
+        dispatcher = Dispatcher(timetable, session.began_ns, send, partial(self.make_ahead, session))
         return dispatcher
 
     def _feeder(self, session: Session) -> Feeder:
@@ -254,11 +257,11 @@ class Station:
         except EngineLost:  # the board has told the desk
             sender.cease()
 
-    def _next_ordinal(self, session: Session) -> int:
+    def _next_ordinal(self, session: Session, place: int = 0) -> int:
         """Workers share the ordinals between them."""
-        return session.calls * session.plan.workers + self._index % session.plan.workers
+        return (session.calls + place) * session.plan.workers + self._index % session.plan.workers
 
-    def _asked(self, session: Session, arrival: Arrival) -> tuple[int, Workload]:
+    def _asked(self, session: Session, arrival: Arrival, place: int = 0) -> tuple[int, Workload]:
         """Ordinal and workload of a planned call: in a global plan each arrival has its own, whoever sends it."""
         workload = session.plan.scenario.workload
         if arrival.output_tokens is not None:
@@ -266,7 +269,7 @@ class Station:
             workload = replace(workload, isl=None, osl=None, **own)  # type: ignore[arg-type]
         if arrival.index is not None:
             return arrival.index, workload
-        return self._next_ordinal(session), workload
+        return self._next_ordinal(session, place), workload
 
     def _next_conversation(self, session: Session) -> int:
         # Workers share the numbers between them; the nonce keeps prompts of late joiners cold, too.
@@ -332,6 +335,7 @@ class Station:
     def _report_for_ever(self) -> None:
         while True:
             self._wires.report(self._ended.get())
+            gevent.sleep(BREATH_S)  # many may end at once; planned calls go first
 
     def _ship_for_ever(self) -> None:
         while True:

@@ -45,7 +45,8 @@ class Forecast:
             f"endpoint    {plan.endpoint.name}  {plan.endpoint.base_url or '(embedded)'}  model {plan.endpoint.model}",
             f"scenario    {scenario.name}: {scenario.description}",
             f"load        {scenario.users} users, {scenario.run_time_s:g} s "
-            f"(first {scenario.warm_up_seconds():.3g} s are warm-up), {_arrivals(plan)}, {plan.workers} process(es)",
+            f"(first {scenario.warm_up_seconds():.3g} s are warm-up), {plan.workers} process(es)",
+            *(f"{name:12}{text}" for name, text in _arrivals(plan)),
             *_users(plan),
             f"one call    about {self.input_tokens_per_call:,.0f} tokens in, at most "
             f"{scenario.workload.max_tokens:,} out; cache {scenario.workload.cache}; seed {plan.seed}",
@@ -140,20 +141,23 @@ def _replayed(plan: Plan) -> list[TraceRow]:
     ]
 
 
-def _arrivals(plan: Plan) -> str:
+def _arrivals(plan: Plan) -> list[tuple[str, str]]:
+    """Lines about when requests leave, each with its name."""
     scenario = plan.scenario
     arrivals = scenario.arrivals
     if arrivals.users_ask:
-        return "closed loop"
+        return [("arrivals", "closed loop")]
     if not arrivals.open_loop:
-        return f"a queue of at least {arrivals.ahead} ahead, at most {arrivals.max_in_flight:,} open"
+        return [("arrivals", f"a queue of at least {arrivals.ahead} ahead, at most {arrivals.max_in_flight:,} open")]
     if arrivals.trace is not None:
-        replayed = f"{len(_replayed(plan)):,} of {arrivals.trace_rows:,} requests"
-        shared = "" if arrivals.trace_shared is None else f", {arrivals.trace_shared:.0%} of their tokens shared"
-        return f"open loop: {Path(arrivals.trace).name} at {arrivals.time_scale:g}x, {replayed}{shared}"
+        replayed = f"{len(_replayed(plan)):,} of its {arrivals.trace_rows:,} requests"
+        lines = [("arrivals", f"open loop: a trace at {arrivals.time_scale:g}x, {replayed}")]
+        shared = "" if arrivals.trace_shared is None else f", {arrivals.trace_shared:.0%} of its input tokens shared"
+        return [*lines, ("trace", f"{Path(arrivals.trace).name}{shared}")]
     rate = profile_of(scenario).area(scenario.run_time_s) / scenario.run_time_s
     form = f" over {arrivals.curve}" if arrivals.curve else " on average" if arrivals.levels else ""
-    return f"open loop: {arrivals.kind} {rate:.3g} requests/s{form}"
+    early = ", ends early if over-saturated" if scenario.stop_when_oversaturated else ""
+    return [("arrivals", f"open loop: {arrivals.kind} {rate:.3g} requests/s{form}{early}")]
 
 
 def _users(plan: Plan) -> list[str]:

@@ -5,25 +5,21 @@ is known without the words. A block becomes filler that its id decides; an endpo
 says how much of it.
 """
 
-import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+
+from harness.load.filler import filler_text
 
 #: of kvcache-ai/Mooncake, FAST25-release/traces
 BLOCK_TOKENS = 512
-#: An engine compares from the start, so the first words alone must tell two blocks apart: 1 in 29^8 does not.
-_OWN_WORDS = 8
-_WORDS_KEPT = 4096
-_STOCK_CHARS = 1 << 16
-
-Filler = Callable[[int, str], str]  # (characters, key) -> so many characters of plain words
+_BLOCKS_KEPT = 4096
 
 
-def text_of_blocks(ids: Sequence[int], chars: int, rate: float, key: str, filler: Filler) -> str:
+def text_of_blocks(ids: Sequence[int], chars: int, rate: float, key: str) -> str:
     """At most `chars` characters, BLOCK_TOKENS each id at `rate` tokens per character. `key`: another run's differ."""
     each = round(BLOCK_TOKENS / rate)
     needed = ids[: -(-chars // each)]
-    return "".join(_block(number, each, key, filler) for number in needed)[:chars]
+    return "".join(_block(number, each, key) for number in needed)[:chars]
 
 
 def shared_share(prompts: Iterable[tuple[Sequence[int], int]]) -> float | None:
@@ -45,21 +41,6 @@ def shared_share(prompts: Iterable[tuple[Sequence[int], int]]) -> float | None:
     return hits / total if total else None
 
 
-@lru_cache(maxsize=_WORDS_KEPT)
-def _block(number: int, chars: int, key: str, filler: Filler) -> str:
-    stock, words = _stock(filler)
-    drawn = int.from_bytes(hashlib.blake2b(f"block:{key}:{number}".encode(), digest_size=16).digest(), "big")
-    own = []
-    for _ in range(_OWN_WORDS):
-        drawn, place = divmod(drawn, len(words))
-        own.append(words[place])
-    begin = stock.index(" ", drawn % (len(stock) // 2)) + 1
-    text = f"{' '.join(own)} {stock[begin : begin + chars]}"
-    return text[: chars - 1] + " "
-
-
-@lru_cache(maxsize=1)
-def _stock(filler: Filler) -> tuple[str, tuple[str, ...]]:
-    """A long text that blocks are cut from (cutting is cheaper than drawing words), and its words."""
-    text = filler(_STOCK_CHARS, "blocks")
-    return text, tuple(sorted(set(text.split(" ")[:-1])))
+@lru_cache(maxsize=_BLOCKS_KEPT)
+def _block(number: int, chars: int, key: str) -> str:
+    return filler_text(chars - 1, f"block:{key}:{number}") + " "

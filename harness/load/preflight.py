@@ -11,7 +11,8 @@ from harness.load.calls import Identity
 from harness.load.client import Client
 from harness.load.clock import now_ns
 from harness.load.dialects import build_call, request_path, resolve_target
-from harness.load.prompts import filler_text, make_prompt
+from harness.load.filler import filler_text
+from harness.load.prompts import make_prompt
 from harness.load.ruler import calibrated
 from harness.load.scenarios import Plan, Scenario, Workload
 from harness.load.stream.chunk import error_text

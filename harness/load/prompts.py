@@ -2,7 +2,6 @@
 from its prompt_id alone."""
 
 import hashlib
-import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,6 +24,7 @@ from harness.load.families import (
     zebra,
 )  # fmt: skip
 from harness.load.families.problem import Family, Problem
+from harness.load.filler import filler_text
 from harness.load.lengths import read_lengths
 from harness.load.ruler import Ruler
 from harness.load.scenarios import Workload
@@ -43,11 +43,6 @@ CHARS_PER_TOKEN = 4
 
 _SYSTEM_HEAD = "You are a careful assistant. What you may need to know: "
 _FILLER_HEAD = "Background, not needed for the problem: "
-#: plain words without digits, so that no filler looks like an answer
-_FILLER_WORDS = (
-    "river stone window garden market winter letter bridge carpet silver forest candle harbor meadow pencil kitchen "
-    "summer village mirror basket ladder island pocket shadow blanket orchard lantern valley feather copper"
-).split()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +78,7 @@ def make_prompt(workload: Workload, seed: int, ordinal: int, nonce: str | None, 
     shared = _shared_prefix(workload, tokens, f"{nonce}:{seed}:{ordinal % SHARED_PREFIXES}", ruler)
     if workload.blocks:  # a trace says itself what its prompts share
         key = f"{seed}" if workload.cache == "as_is" else f"{nonce}:{seed}"
-        shared = text_of_blocks(workload.blocks, max(room - 2, 0), ruler.filler_rate, key, filler_text) + "\n\n"
+        shared = text_of_blocks(workload.blocks, max(room - 2, 0), ruler.filler_rate, key) + "\n\n"
     # a shared beginning is filler, too: it takes its room from the prompt's own
     filler = _filler(room - len(shared), f"{seed}:{ordinal}")
     return Prompt(
@@ -137,11 +132,6 @@ def output_tokens(workload: Workload, seed: int, ordinal: int) -> int:
 _lengths = lru_cache(maxsize=16)(read_lengths)
 
 
-def filler_text(chars: int, key: str = "calibration") -> str:
-    """Exactly `chars` characters of the text that prompts are filled with."""
-    return " ".join(_words(chars, key))[:chars].ljust(chars, ".")
-
-
 @lru_cache(maxsize=4096)
 def problem_of(prompt_id: str) -> Problem:
     """The problem behind a prompt_id, made again; KeyError / ValueError for an id that is not ours."""
@@ -183,8 +173,3 @@ def _filler(room: int, key: str) -> str:
     """Deterministic words that take up `room` characters, never more."""
     room -= len(_FILLER_HEAD) + 2
     return f"{_FILLER_HEAD}{filler_text(room, key)}\n\n" if room > 0 else ""
-
-
-def _words(chars: int, key: str) -> list[str]:
-    # five letters and up, and a space; a longer text of the same key begins with the shorter one
-    return random.Random(f"filler:{key}").choices(_FILLER_WORDS, k=chars // 5 + 1)

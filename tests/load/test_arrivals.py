@@ -205,6 +205,22 @@ def test_a_source_that_left_sends_nothing_more() -> None:
     assert table.peek() is None
 
 
+def test_looking_ahead_takes_nothing_away() -> None:
+    single = Timetable()
+    number = single.join(iter([Arrival(float(at_s)) for at_s in range(6)]))
+    assert [arrival.at_s for arrival in single.coming(3)] == [0.0, 1.0, 2.0]
+    assert single.take().at_s == 0.0
+    assert [arrival.at_s for arrival in single.coming(9)] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    single.leave(number, 3.5)
+    assert list(drained(single)) == [1.0, 2.0, 3.0], "what was looked at leaves, too"
+    many = Timetable()
+    for offset in (0.5, 0.0, 0.7):
+        many.join(iter([Arrival(offset), Arrival(offset + 1)]))
+    assert [arrival.at_s for arrival in many.coming(2)] == [0.0, 0.5]
+    assert list(drained(many)) == [0.0, 0.5, 0.7, 1.0, 1.5, 1.7]
+    assert Timetable().coming(4) == []
+
+
 def test_what_is_overdue_when_a_source_leaves_is_still_sent() -> None:
     table = Timetable()
     for offset in (0.0, 0.5):

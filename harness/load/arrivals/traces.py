@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,19 @@ class TraceRow:
 
 
 def read_trace(path: Path) -> tuple[TraceRow, ...]:
-    """All rows in order of time, the first at 0 s; rows at one time stay in file order. InputError names bad lines."""
+    """All rows in order of time, the first at 0 s; rows at one time stay in file order. InputError names bad lines.
+
+    One process reads a file once, as long as it does not change: a large one takes seconds.
+    """
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise InputError([Mistake(str(path), "", str(error), "a readable trace file")]) from None
+    return _rows(path, state.st_size, state.st_mtime_ns, state.st_ino)
+
+
+@lru_cache(maxsize=1)
+def _rows(path: Path, *_state: int) -> tuple[TraceRow, ...]:
     mistakes: list[Mistake] = []
     rows: list[TraceRow] = []
     try:
