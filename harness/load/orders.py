@@ -66,7 +66,7 @@ def make_plan(order: Order, endpoint: Endpoint, scenario: Scenario, *, run_id: s
         found.append(Mistake("command line", "--max-usd", f"no price card on {endpoint.name}", "an entry with a price"))
     planned = overlay(order, scenario)
     found += _arrival_mistakes(order, planned.arrivals)
-    found += _waiting_mistakes(planned)
+    found += _waiting_mistakes(order, planned)
     found += no_room_for(planned.users, workers, one_machine=False)
     if found:
         raise InputError(found)
@@ -136,14 +136,15 @@ def _arrival_mistakes(order: Order, arrivals: Arrivals) -> list[Mistake]:
     return found
 
 
-def _waiting_mistakes(planned: Scenario) -> list[Mistake]:
+def _waiting_mistakes(order: Order, planned: Scenario) -> list[Mistake]:
     """A conversation waits for its answers, and so does a user who thinks; planned arrivals wait for nothing."""
     workload, kind = planned.workload, planned.arrivals.kind
     waits = [name for name in ("turns", "think_time") if getattr(workload, name) is not None]
     if kind == "closed" or not waits:
         return []
+    flag = "--rate" if order.rate is not None else "--arrivals"
     expected = "--users N: a closed loop, whose users wait for answers"
-    return [Mistake("command line", "--rate", f"{kind} arrivals with workload.{' and '.join(waits)}", expected)]
+    return [Mistake("command line", flag, f"{kind} arrivals for a workload with {' and '.join(waits)}", expected)]
 
 
 def _with_trace(arrivals: Arrivals) -> Arrivals:

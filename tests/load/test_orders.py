@@ -90,6 +90,16 @@ def test_arrivals_that_cannot_be(change: dict[str, Any], arrivals: Arrivals, key
     assert [mistake.key for mistake in caught.value.mistakes] == [key]
 
 
+@pytest.mark.parametrize("waits", [{"turns": "3"}, {"think_time": "2"}, {"turns": "3", "think_time": "2"}])
+def test_users_who_wait_for_answers_have_no_planned_arrivals(waits: dict[str, str]) -> None:
+    scenario = replace(SCENARIO, workload=replace(SCENARIO.workload, **waits))
+    assert make_plan(ORDER, ENDPOINT, scenario, run_id="r", workers=1).scenario.workload == scenario.workload
+    with pytest.raises(InputError) as caught:
+        make_plan(replace(ORDER, rate=3.0), ENDPOINT, scenario, run_id="r", workers=1)
+    (mistake,) = caught.value.mistakes
+    assert mistake.key == "--rate" and all(name in mistake.found for name in waits) and "--users" in mistake.expected
+
+
 def test_the_plan_knows_its_trace(tmp_path: Path) -> None:
     trace = tmp_path / "t.jsonl"
     trace.write_text('{"timestamp": 0, "input_length": 5, "output_length": 1}')
