@@ -93,12 +93,10 @@ class Dispatcher:
 
 
 def in_flight_cap(plan: Plan) -> int:
-    """Open calls that this process may have: its part of `max_in_flight`, else what the system gives it."""
-    cap = plan.scenario.arrivals.max_in_flight
-    if cap is not None:
-        return max(cap // plan.workers, 1)
-    descriptors = descriptor_limit()
-    return 1 << 30 if descriptors is None else max(descriptors - _SPARE_DESCRIPTORS, 1)
+    """Open calls that this process may have: its part of `max_in_flight`, and no more than the system gives it."""
+    descriptors, cap = descriptor_limit(), plan.scenario.arrivals.max_in_flight
+    most = 1 << 30 if descriptors is None else max(descriptors - _SPARE_DESCRIPTORS, 1)
+    return most if cap is None else min(most, max(cap // plan.workers, 1))
 
 
 def trace_of(arrivals: Arrivals) -> tuple[TraceRow, ...]:

@@ -4,7 +4,8 @@ import gc
 import logging
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from gevent.event import Event
 from gevent.queue import SimpleQueue
 
 from harness.load.arrivals.plans import Arrival, first_call_s, global_plan, share_of, source
+from harness.load.arrivals.queue import Queue, part_of
 from harness.load.arrivals.timetable import Timetable
 from harness.load.arrivals.traces import TraceRow
 from harness.load.calls import Call, Finished, Identity
@@ -26,6 +28,7 @@ from harness.load.scenarios import Plan, Workload
 from harness.load.stages import stage_at
 from harness.records import StreamRecord, WorkerEntry, decode_record
 from loadtests.dispatcher import Dispatcher, in_flight_cap, trace_of
+from loadtests.feeder import Feeder
 from loadtests.session import Session, open_session
 from loadtests.shipping import BATCH_BYTES, Batch
 from loadtests.switchboard import EngineLost, Keep, Switchboard
@@ -74,7 +77,7 @@ class Station:
         self._full = Event()
         self._ended: SimpleQueue[StreamRecord] = SimpleQueue()
         self._finishing = False
-        self.dispatcher: Dispatcher | None = None
+        self.dispatcher: Dispatcher | Feeder | None = None  # who sends what no user asks for
 
     def start(self) -> None:
         """Start the engine. Locust's messages are served meanwhile, so everything must be wired before."""
@@ -91,13 +94,12 @@ class Station:
             return  # told twice
         self._started.wait()
         trace = trace_of(plan.scenario.arrivals)
-        self._users = 0
+        self._users, self.dispatcher = 0, None
         self._session = open_session(plan, began_ns, spool, self.worker)
         self._send(self._session.outbox.take(0, 0, self._entry(self._session, final=False)))
         gc.collect()
         gc.freeze()  # what exists before the first user stays: no collection looks at it again
-        if plan.scenario.arrivals.open_loop:
-            self.dispatcher = self._dispatcher(self._session, trace)
+        self.dispatcher = self._sender(self._session, trace)
         self._ready.set()
 
     @property
@@ -114,9 +116,9 @@ class Station:
     def join_source(self) -> Callable[[], None]:
         """A user of an open loop joins as a source of its own, where arrivals are that; returns how it leaves."""
         session, dispatcher = self._session, self.dispatcher
-        assert session is not None and dispatcher is not None
+        assert session is not None
         plan = session.plan
-        if plan.scenario.arrivals.is_global:
+        if plan.scenario.arrivals.is_global or not isinstance(dispatcher, Dispatcher):
             return lambda: None
         self._users += 1
         name = f"{self.worker}.{self._users}"
@@ -205,6 +207,12 @@ class Station:
             self._board.close()
             self._board = None
 
+    def _sender(self, session: Session, trace: Sequence[TraceRow]) -> Dispatcher | Feeder | None:
+        arrivals = session.plan.scenario.arrivals
+        if arrivals.users_ask:
+            return None
+        return self._dispatcher(session, trace) if arrivals.open_loop else self._feeder(session)
+
     def _dispatcher(self, session: Session, trace: Sequence[TraceRow]) -> Dispatcher:
         plan, timetable = session.plan, Timetable()
         if plan.scenario.arrivals.is_global:
@@ -212,27 +220,53 @@ class Station:
             timetable.join(share_of(whole, self._index, plan.workers))
 
         def send(arrival: Arrival) -> None:
-            try:
+            with self._stopping_at_refusal(dispatcher):
                 self.send(session, arrival)
-            except Refused as refusal:
-                dispatcher.cease()
-                self._wires.trouble(f"stopped by its cap: {refusal}")
-            except EngineLost:  # the board has told the desk
-                dispatcher.cease()
 
         dispatcher = Dispatcher(timetable, session.began_ns, send, lambda arrival: self.make_ahead(session, arrival))
         return dispatcher
 
+    def _feeder(self, session: Session) -> Feeder:
+        plan, board = session.plan, self._board
+        assert board is not None
+        ahead = part_of(plan.scenario.arrivals.ahead or 1, self._index, plan.workers)
+
+        def told(record: StreamRecord) -> None:
+            self._ended.put(record)
+            feeder.ended(record)
+
+        def send() -> None:
+            with self._stopping_at_refusal(feeder):
+                prompt = alone(session.setting, self._next_ordinal(session), plan.scenario.workload)
+                call = self._call(session, prompt, plan.scenario.workload)
+                board.put(call, self._keeping(session, prompt, call), told)
+
+        feeder = Feeder(Queue(ahead, in_flight_cap(plan)), board, session.began_ns, send)
+        return feeder
+
+    @contextmanager
+    def _stopping_at_refusal(self, sender: Dispatcher | Feeder) -> Iterator[None]:
+        try:
+            yield
+        except Refused as refusal:
+            sender.cease()
+            self._wires.trouble(f"stopped by its cap: {refusal}")
+        except EngineLost:  # the board has told the desk
+            sender.cease()
+
+    def _next_ordinal(self, session: Session) -> int:
+        """Workers share the ordinals between them."""
+        return session.calls * session.plan.workers + self._index % session.plan.workers
+
     def _asked(self, session: Session, arrival: Arrival) -> tuple[int, Workload]:
         """Ordinal and workload of a planned call: in a global plan each arrival has its own, whoever sends it."""
-        plan, workload = session.plan, session.plan.scenario.workload
+        workload = session.plan.scenario.workload
         if arrival.output_tokens is not None:
-            workload = replace(
-                workload, isl_tokens=arrival.input_tokens, max_tokens=arrival.output_tokens, isl=None, osl=None
-            )
+            own = {"isl_tokens": arrival.input_tokens, "max_tokens": arrival.output_tokens, "blocks": arrival.blocks}
+            workload = replace(workload, isl=None, osl=None, **own)  # type: ignore[arg-type]
         if arrival.index is not None:
             return arrival.index, workload
-        return session.calls * plan.workers + self._index % plan.workers, workload
+        return self._next_ordinal(session), workload
 
     def _next_conversation(self, session: Session) -> int:
         # Workers share the numbers between them; the nonce keeps prompts of late joiners cold, too.
@@ -321,6 +355,7 @@ class Station:
             engine_lost=self._board is not None and self._board.lost,
             not_sent=session.not_sent,
             gc_pauses=self._board.live.pauses if self._board is not None else None,
+            queue=self.dispatcher.entry if isinstance(self.dispatcher, Feeder) else None,
         )
         return msgspec.json.encode(entry)
 

@@ -3,7 +3,7 @@
 Closed loop: a user holds one conversation after another: it asks, waits for the whole answer, thinks, asks again. Open
 loop: a user sends nothing itself. Under Poisson arrivals it is a source of its own, whose calls the dispatcher sends
 from the moment it joins until it leaves, so that users x rate hold while users come and go; a global plan (constant,
-gamma, trace) was made for all users together.
+gamma, trace) was made for all users together, and a queue (queued) is kept for all of them.
 """
 
 from typing import Any
@@ -60,7 +60,7 @@ class ScenarioUser(User):
         """One call of a closed loop; in an open loop, all of the user's life."""
         station = station_of(self.environment)
         plan = station.take_part()
-        if plan.scenario.arrivals.open_loop:
+        if not plan.scenario.arrivals.users_ask:
             self._be_a_source(station)
             return
         if not self._asked:

@@ -507,6 +507,10 @@ def test_shipped_scenarios() -> None:
     assert reasoning.workload.families == ("arithmetic", "countdown") and reasoning.workload.max_tokens == 2048
     assert set(reasoning.slos) == {"ttft_s", "tpot_s"} and reasoning.gates == ("share(failed) < 0.05",)
     assert scenarios["quick"].run_time_s <= 20
+    saturate = scenarios["saturate"].arrivals
+    assert (saturate.kind, saturate.open_loop, saturate.users_ask) == ("queued", False, False)
+    assert saturate.ahead and saturate.max_in_flight, "an endpoint without a ceiling must not be asked for ever more"
+    assert scenarios["trace"].arrivals.time_scale == 10 and scenarios["trace"].arrivals.open_loop
 
 
 SCENARIO = "description: d\nworkload: {families: [arithmetic]}\n"
@@ -557,6 +561,8 @@ def test_arrivals_of_a_scenario(tmp_path: Path) -> None:
     assert (closed.kind, closed.open_loop) == ("closed", False)
     text = SCENARIO + "arrivals: {kind: trace, trace: t.jsonl, time_scale: 10}"
     assert load_scenario(write(tmp_path, text, "mine.yaml")).arrivals.trace == str(tmp_path / "t.jsonl")
+    queued = load_scenario(write(tmp_path, SCENARIO + "arrivals: {kind: queued, ahead: 3}", "mine.yaml")).arrivals
+    assert (queued.ahead, queued.max_in_flight) == (3, 1024)
     text = SCENARIO + "arrivals: {kind: constant, rate: 1, levels: [[0, 1], [9, 1], [9, 4], [20, 0]]}"
     assert load_scenario(write(tmp_path, text, "mine.yaml")).arrivals.levels == ((0, 1), (9, 1), (9, 4), (20, 0))
 
@@ -566,6 +572,9 @@ def test_arrivals_of_a_scenario(tmp_path: Path) -> None:
     [
         ("{kind: bursty}", "arrivals.kind"),
         ("{rate: 5}", "found rate with kind closed; expected kind: poisson or constant or gamma"),
+        ("{kind: queued}", "found no ahead; expected how many calls always wait"),
+        ("{kind: queued, ahead: 8, rate: 3}", "found rate with kind queued"),
+        ("{kind: closed, ahead: 8}", "found ahead with kind closed; expected kind: queued"),
         ("{kind: poisson}", "found no rate; expected requests per second"),
         ("{kind: trace, rate: 3}", "found no trace"),
         ("{kind: poisson, rate: -1}", "arrivals.rate"),

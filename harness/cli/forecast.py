@@ -118,8 +118,9 @@ def _most(plan: Plan) -> tuple[int, float]:
     scenario = plan.scenario
     if not scenario.arrivals.open_loop:
         seconds = scenario.run_time_s + scenario.stop_timeout_s
-        calls = scenario.users * round(scenario.run_time_s / SHORTEST_CALL_S + 1)
-        return calls, scenario.users * seconds * FASTEST_TOKENS_PER_S
+        at_once = scenario.users if scenario.arrivals.users_ask else scenario.arrivals.max_in_flight or scenario.users
+        calls = at_once * round(scenario.run_time_s / SHORTEST_CALL_S + 1)
+        return calls, at_once * seconds * FASTEST_TOKENS_PER_S
     if scenario.arrivals.trace is not None:
         rows = _replayed(plan)
         return len(rows), float(sum(row.output_tokens for row in rows))
@@ -142,10 +143,14 @@ def _replayed(plan: Plan) -> list[TraceRow]:
 def _arrivals(plan: Plan) -> str:
     scenario = plan.scenario
     arrivals = scenario.arrivals
-    if not arrivals.open_loop:
+    if arrivals.users_ask:
         return "closed loop"
+    if not arrivals.open_loop:
+        return f"a queue of at least {arrivals.ahead} ahead, at most {arrivals.max_in_flight:,} open"
     if arrivals.trace is not None:
-        return f"open loop: {Path(arrivals.trace).name} at {arrivals.time_scale:g}x"
+        replayed = f"{len(_replayed(plan)):,} of {arrivals.trace_rows:,} requests"
+        shared = "" if arrivals.trace_shared is None else f", {arrivals.trace_shared:.0%} of their tokens shared"
+        return f"open loop: {Path(arrivals.trace).name} at {arrivals.time_scale:g}x, {replayed}{shared}"
     rate = profile_of(scenario).area(scenario.run_time_s) / scenario.run_time_s
     form = f" over {arrivals.curve}" if arrivals.curve else " on average" if arrivals.levels else ""
     return f"open loop: {arrivals.kind} {rate:.3g} requests/s{form}"

@@ -17,7 +17,9 @@ from harness.report.contents import RunContents, is_sweep, level_folders, read_r
 from harness.report.documents import write_report, write_run_report
 from harness.report.gates import Verdict, judge, read_verdicts, with_default, write_verdicts
 from harness.report.screen import frontier
+from harness.report.screen.frontier import reached_speeds
 from harness.report.terminal import closing_table
+from harness.sweep.book import load_of
 
 
 @dataclass(slots=True)
@@ -114,8 +116,14 @@ def _document(folder: Path) -> dict[str, Any]:
     sweep = read_sweep_contents(folder)
     found = frontier(sweep)
     levels = [
-        {"users": level.users, "folder": level.name, **(_document(folder / level.name) if level.contents else {})}
-        for level in sweep.levels
+        {
+            **load_of(run.level),
+            "folder": run.name,
+            "role": run.role,
+            **(_document(folder / run.name) if run.contents else {}),
+        }
+        for run in sweep.runs
     ]
     return {"sweep": sweep.sweep_id, "best": found.best.name if found.best else None,
-            "best_for": found.best_for, "valid": found.valid, "levels": levels}  # fmt: skip
+            "best_for": found.best_for, "valid": found.valid, "levels": levels,
+            "at_interactivity": reached_speeds(sweep, found.runs)}  # fmt: skip

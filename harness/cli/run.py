@@ -85,6 +85,11 @@ class Setting:
 @click.option("--rate", type=float, metavar="R", help="Open loop: requests/s of all users together.")
 @click.option("--arrivals", type=click.Choice(["poisson", "constant", "gamma"]), help="Of --rate. Default: poisson.")
 @click.option("--max-in-flight", type=int, metavar="N", help="Planned requests beyond it are not sent, and counted.")
+@click.option("--trace", type=click.Path(path_type=Path), metavar="FILE", help="Replay a trace of real traffic.")
+@click.option("--time-scale", type=float, metavar="X", help="Of a trace: 10 replays ten minutes in one.")
+@click.option(
+    "--stop-when-oversaturated", is_flag=True, help="Open loop: end early once the backlog grows without bound."
+)
 @click.option("--web", is_flag=True, help="Open Locust's web UI (127.0.0.1) instead of starting at once.")
 @click.option("--web-port", type=click.IntRange(1, 65535), default=8089, show_default=True)
 @click.option("--run-id", default="", help="Name of the run folder. Default: time, scenario, four digits.")
@@ -138,6 +143,9 @@ def order_of(scenario: str | None, options: dict[str, Any]) -> Order:
         rate=options.get("rate"),
         arrivals=options.get("arrivals"),
         max_in_flight=options.get("max_in_flight"),
+        trace=None if options.get("trace") is None else str(options["trace"]),
+        time_scale=options.get("time_scale"),
+        stop_when_oversaturated=options.get("stop_when_oversaturated", False),
     )
 
 
@@ -217,12 +225,16 @@ def _flags(order: Order, setting: Setting) -> list[str]:
         ("--rate", order.rate),
         ("--arrivals", order.arrivals),
         ("--max-in-flight", order.max_in_flight),
+        ("--trace", order.trace),
+        ("--time-scale", order.time_scale),
         ("--metrics-port", setting.metrics_port),
         *_worker_flags(setting.processes),
         ("--web-port", setting.web_port),
         *(("--header", text) for text in order.headers),
     ]
     flags = [f"{name}={value}" for name, value in pairs if value is not None]
+    if order.stop_when_oversaturated:
+        flags.append("--stop-when-oversaturated")
     return [*flags, *(["--headless", "--only-summary"] if setting.web_port is None else [])]
 
 

@@ -95,6 +95,7 @@ class ScenarioRow(Row):
     stop_timeout_s: Price = 30.0
     slos: dict[str, Positive] = Field(default={}, description="metric: upper limit in seconds")
     gates: list[Text] = Field(default=[])
+    stop_when_oversaturated: bool = False
     arrivals: ArrivalsRow = Field(default=ArrivalsRow(), description="when requests leave; default: closed loop")
 
 

@@ -34,7 +34,8 @@ class Setting:
 
     workload: Workload
     seed: int
-    nonce: str
+    run_id: str
+    nonce: str  # of one worker in the run
     ruler: Ruler
     request: RequestOptions
     system: Messages = ()
@@ -58,6 +59,7 @@ def setting_of(plan: Plan, worker: str) -> Setting:
     return Setting(
         workload=workload,
         seed=plan.seed,
+        run_id=plan.run_id,
         nonce=f"{plan.run_id}.{worker}",
         ruler=plan.ruler,
         request=plan.endpoint.request,
@@ -84,9 +86,14 @@ def prompt_of(setting: Setting, talk: Conversation) -> Prompt:
 
 
 def alone(setting: Setting, ordinal: int, workload: Workload) -> Prompt:
-    """A planned call, which belongs to no conversation; a trace states the lengths of each in `workload`."""
-    said = make_prompt(workload, setting.seed, ordinal, setting.nonce, setting.ruler)
-    return replace(said, messages=setting.system + said.messages)
+    """A call that belongs to no conversation; a trace states the lengths and the blocks of each in `workload`."""
+    nonce = setting.run_id if workload.blocks else setting.nonce  # all workers share a trace's blocks
+    said = make_prompt(workload, setting.seed, ordinal, nonce, setting.ruler)
+    whole = replace(said, messages=setting.system + said.messages)
+    if workload is setting.workload or workload.file is not None:
+        return whole
+    # a trace's answer is as long as the trace says, right or wrong: nothing to check, but its row
+    return replace(whole, family="trace", prompt_id=f"trace:{ordinal}")
 
 
 def continued(

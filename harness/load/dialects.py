@@ -9,6 +9,7 @@ import os
 import re
 import socket
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
@@ -214,15 +215,18 @@ def _deadlines(overrides: Mapping[str, float]) -> Deadlines:
 
 
 def _split_url(endpoint: Endpoint) -> SplitResult:
+    return _split(endpoint.name, endpoint.base_url)
+
+
+@lru_cache(maxsize=64)  # asked twice a request
+def _split(name: str, base_url: str) -> SplitResult:
     try:
-        url = urlsplit(endpoint.base_url)
+        url = urlsplit(base_url)
         fine = url.scheme in {"http", "https"} and bool(url.hostname) and (url.port is None or url.port > 0)
     except ValueError:
         fine = False
-    if not fine or url.username or re.search(r"[\x00-\x20\x7f]", endpoint.base_url) or not endpoint.base_url.isascii():
-        raise InputError(
-            [Mistake(endpoint.name, "base_url", repr(endpoint.base_url), "http://host[:port][/path] without user name")]
-        )
+    if not fine or url.username or re.search(r"[\x00-\x20\x7f]", base_url) or not base_url.isascii():
+        raise InputError([Mistake(name, "base_url", repr(base_url), "http://host[:port][/path] without user name")])
     return url
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from harness.load.blocks import text_of_blocks
 from harness.load.datasets import Messages, row_id, row_of
 from harness.load.families import (
     algebra,
@@ -75,12 +76,16 @@ def make_prompt(workload: Workload, seed: int, ordinal: int, nonce: str | None, 
     prompt_id = _prompt_id(workload, seed, ordinal)
     family = FAMILIES[prompt_id.partition(":")[0]]
     question = f"{family.instruction}\n\n{problem_of(prompt_id).text}"
-    head = "" if workload.cache == "as_is" or nonce is None else _cold_line(nonce, seed, ordinal)
+    warm = workload.cache == "as_is" or workload.blocks or nonce is None
+    head = "" if nonce is None or warm else _cold_line(nonce, seed, ordinal)
     tokens = input_tokens(workload, seed, ordinal)
+    room = ruler.filler_chars(tokens or 0, family.name, len(head) + len(question))
     shared = _shared_prefix(workload, tokens, f"{nonce}:{seed}:{ordinal % SHARED_PREFIXES}", ruler)
+    if workload.blocks:  # a trace says itself what its prompts share
+        key = f"{seed}" if workload.cache == "as_is" else f"{nonce}:{seed}"
+        shared = text_of_blocks(workload.blocks, max(room - 2, 0), ruler.filler_rate, key, filler_text) + "\n\n"
     # a shared beginning is filler, too: it takes its room from the prompt's own
-    room = ruler.filler_chars(tokens or 0, family.name, len(head) + len(question)) - len(shared)
-    filler = _filler(room, f"{seed}:{ordinal}")
+    filler = _filler(room - len(shared), f"{seed}:{ordinal}")
     return Prompt(
         prompt_id=prompt_id,
         family=family.name,

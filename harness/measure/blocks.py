@@ -124,10 +124,10 @@ def _last(sheet: Sheet) -> int:
     return sheet.window.end_ns - 1
 
 
-def block_of(window: Window, at_ns: Ints) -> Ints:
+def block_of(window: Window, at_ns: Ints, blocks: int = BLOCKS) -> Ints:
     """The block of moments that lie inside the window."""
-    length = (window.end_ns - window.begin_ns) / BLOCKS
-    return np.minimum(((at_ns - window.begin_ns) / length).astype(np.int64), BLOCKS - 1)
+    length = (window.end_ns - window.begin_ns) / blocks
+    return np.minimum(((at_ns - window.begin_ns) / length).astype(np.int64), blocks - 1)
 
 
 def _moments(window: Window, at_ns: Ints) -> Floats:
@@ -135,7 +135,7 @@ def _moments(window: Window, at_ns: Ints) -> Floats:
     return np.bincount(block_of(window, inside), minlength=BLOCKS).astype(np.float64)
 
 
-def tokens_per_block(sheet: Sheet, tokens_inside: Floats, rows: Flags) -> Floats:
+def tokens_per_block(sheet: Sheet, tokens_inside: Floats, rows: Flags, blocks: int = BLOCKS) -> Floats:
     """Each request's tokens of the window, placed by its deltas (evenly over its life where none was kept inside).
 
     The blocks sum to the tokens of the window, so their mean is the throughput itself.
@@ -146,18 +146,18 @@ def tokens_per_block(sheet: Sheet, tokens_inside: Floats, rows: Flags) -> Floats
     inside_counts = deltas.per_record(inside)
     share = np.where(rows, tokens_inside, 0.0) / np.maximum(inside_counts, 1)
     placed = np.bincount(
-        block_of(window, moments[inside]), weights=np.repeat(share, inside_counts), minlength=BLOCKS
+        block_of(window, moments[inside], blocks), weights=np.repeat(share, inside_counts), minlength=blocks
     ).astype(np.float64)
     spread = rows & (inside_counts == 0) & (tokens_inside > 0)
-    return placed + _spread(sheet, np.where(spread, tokens_inside, 0.0), spread)
+    return placed + _spread(sheet, np.where(spread, tokens_inside, 0.0), spread, blocks)
 
 
-def _spread(sheet: Sheet, tokens: Floats, rows: Flags) -> Floats:
+def _spread(sheet: Sheet, tokens: Floats, rows: Flags, blocks: int) -> Floats:
     """Tokens of requests whose deltas were not kept, even over the part of their life that lies inside."""
     window, chosen = sheet.window, np.flatnonzero(rows)
     if not len(chosen):
-        return np.zeros(BLOCKS)
-    edges = np.linspace(window.begin_ns, window.end_ns, BLOCKS + 1).astype(np.int64)
+        return np.zeros(blocks)
+    edges = np.linspace(window.begin_ns, window.end_ns, blocks + 1).astype(np.int64)
     sent, ended = sheet.sent_ns[chosen], np.maximum(sheet.ended_ns[chosen], sheet.sent_ns[chosen] + 1)
     overlaps = np.stack([Window(int(a), int(b)).overlap_s(sent, ended) for a, b in zip(edges, edges[1:], strict=False)])
     return np.asarray((overlaps / np.maximum(overlaps.sum(axis=0), 1e-12) * tokens[chosen]).sum(axis=1), np.float64)

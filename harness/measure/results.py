@@ -140,6 +140,28 @@ class EndpointResult:
     goodput: Goodput | None
 
 
+#: what can move through a window; see steady.py
+Moved = Literal["output tokens/s", "median TTFT", "requests in flight"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowUse:
+    """Which part of the measure window the figures stand for.
+
+    `cut_s`: so much was left out at its beginning, because the figures still moved there (`reason` says which).
+    `moved`: what moved through all of it, so that no part stands for the run. `plan`: the load itself was planned to
+    move (levels, curve, trace), and every average is one over that plan. `visible`: by series, the ramp through this
+    window that would have been found four times in five, as a share of its median.
+    """
+
+    whole_s: float | None = None
+    cut_s: float = 0.0
+    reason: str | None = None
+    moved: tuple[Moved, ...] = ()
+    plan: str | None = None
+    visible: dict[str, float] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
     run_id: str
@@ -166,7 +188,9 @@ class RunResult:
     #: sampling error by dotted key (and `useful_per_s`); None: `reasons["intervals.<key>"]` says why
     intervals: dict[str, SampledInterval | None] = field(default_factory=dict)
     slos: dict[str, float] = field(default_factory=dict)  # metric name -> upper limit; judged goodput and useful
-    #: throughput and TTFT stood still across the window; None: too short to tell, or False: `reasons["steady"]`
+    #: throughput and TTFT stood still across the window (what is left of it: `window`); False, or None where it cannot
+    #: be told or was not planned to stand still: `reasons["steady"]` says why
     steady: bool | None = None
     turns: tuple[Turn, ...] = ()  # of conversations
+    window: WindowUse = WindowUse()
     schema: int = RUN_SCHEMA

@@ -9,9 +9,10 @@ import numpy as np
 
 from harness.errors import InputError, Mistake
 from harness.measure.blocks import rate_intervals
+from harness.measure.cut import cut_at
 from harness.measure.deltas import GAP_PHASES, Flags
 from harness.measure.figures import Study, mix_of, part_of, tokens_of
-from harness.measure.folder import collector_paused, read_folder
+from harness.measure.folder import RunFolder, collector_paused, read_folder
 from harness.measure.lengths import (
     intervals_without,
     length_bias,
@@ -22,13 +23,14 @@ from harness.measure.lengths import (
 )
 from harness.measure.load_state import load_of
 from harness.measure.quality import Grade, grade, grades_of
-from harness.measure.results import EndpointResult, Load, Mix, RunResult, SampledInterval, Useful
+from harness.measure.results import EndpointResult, Load, Mix, RunResult, SampledInterval, Useful, WindowUse
 from harness.measure.sheet import output_tokens_inside, sheet_of
-from harness.measure.steady import steady_of
+from harness.measure.steady import Standing, standing_of
 from harness.measure.turns import turns_of
 from harness.measure.use import Use, slos_of, use_of, useful_of
 from harness.measure.validity import invalid_reasons
-from harness.measure.window import Window, clocks_of, window_of
+from harness.measure.window import Clocks, Window, clocks_of, window_of
+from harness.measure.withheld import without_averages
 from harness.records import StreamRecord
 
 __all__ = ["Grade", "Use", "grade", "grades_of", "measure", "read_run", "slos_of", "use_of", "write_run"]
@@ -54,15 +56,33 @@ def _measure(folder: Path) -> RunResult:
     clocks = clocks_of(book.manifest, book.records)
     window, notes = window_of(book.manifest, book.records, clocks)
     slos = slos_of(book.manifest.scenario, str(folder / "manifest.json"))
+    study = _study(book, clocks, window, slos)
+    standing, whole_s = standing_of(study), study.seconds
+    if standing.begin_ns is not None and window is not None:
+        book = cut_at(book, standing.begin_ns)
+        study = _study(book, clocks, Window(standing.begin_ns, window.end_ns), slos)
+    found = _result(study, standing, [*book.notes, *book.manifest.notes, *clocks.notes, *notes])
+    cut_s = 0.0 if whole_s is None or study.seconds is None else whole_s - study.seconds
+    use = WindowUse(
+        whole_s=whole_s,
+        cut_s=cut_s,
+        reason=standing.remark,
+        moved=standing.moved,
+        plan=standing.plan,
+        visible=dict(standing.visible),
+    )
+    return without_averages(replace(found, window=use))
+
+
+def _study(book: RunFolder, clocks: Clocks, window: Window | None, slos: dict[str, float]) -> Study:
     sheet = sheet_of(book.records, clocks, window or Window(0, 0), slos)
-    study = Study(
+    return Study(
         folder=book,
         sheet=sheet,
         seconds=window.seconds if window else None,
         slos=slos,
         tokens_inside=output_tokens_inside(sheet),
     )
-    return _result(study, [*book.notes, *book.manifest.notes, *clocks.notes, *notes])
 
 
 def write_run(folder: Path, result: RunResult) -> None:
@@ -89,7 +109,7 @@ def read_run(folder: Path) -> RunResult:
     raise InputError([mistake])
 
 
-def _result(study: Study, notes: list[str]) -> RunResult:
+def _result(study: Study, standing: Standing, notes: list[str]) -> RunResult:
     manifest, records, sheet = study.folder.manifest, study.folder.records, study.sheet
     everyone = np.ones(len(records), np.bool_)
     whole = part_of(study, everyone)
@@ -100,7 +120,7 @@ def _result(study: Study, notes: list[str]) -> RunResult:
     intervals, no_interval = _intervals(study, whole, grades, useful)
     invalid = invalid_reasons(study.folder)
     biased = length_bias(study, whole)
-    steady, unsteady = steady_of(study, whole.metrics["e2e_s"].p50)
+    unsteady = {} if standing.steady or standing.reason is None else {"steady": standing.reason}
     clocks = {record.clock for record in records if record.clock}
     names = sorted({record.endpoint for record in records})
     found = RunResult(
@@ -119,11 +139,11 @@ def _result(study: Study, notes: list[str]) -> RunResult:
         useful=useful,
         mix=mix,
         endpoints={name: whole if len(names) == 1 else part_of(study, _of(study, name)) for name in names},
-        reasons=_reasons(study, whole, mix) | no_interval | ({} if unsteady is None else {"steady": unsteady}),
+        reasons=_reasons(study, whole, mix) | no_interval | unsteady,
         notes=tuple(
             [
                 *notes,
-                *([unsteady] if steady is False and unsteady else []),
+                *([standing.remark] if standing.remark else []),
                 *_notes(study, grades, biased),
                 *_warmer_than_designed(study, mix),
             ]
@@ -133,7 +153,7 @@ def _result(study: Study, notes: list[str]) -> RunResult:
         length_biased=biased is not None,
         intervals=intervals,
         slos=study.slos,
-        steady=steady,
+        steady=standing.steady,
         turns=turns_of(records),
     )
     return found if biased is None else _without_lengths(found, biased)
@@ -250,12 +270,14 @@ def _notes(study: Study, grades: Mapping[str, Grade], biased: str | None) -> lis
 
 def _warmer_than_designed(study: Study, mix: Mix) -> list[str]:
     """More cache hits than the workload was made for: cheaper and faster than the traffic it stands for."""
-    workload = study.folder.manifest.scenario.get("workload", {})
+    scenario = study.folder.manifest.scenario
+    workload = scenario.get("workload", {})
     cache = str(workload.get("cache", "as_is"))
     by_design = cache == "as_is" or workload.get("turns") or workload.get("system")  # a history is there to be hit
     if by_design or mix.cached_share is None:
         return []
     designed = float(cache.removeprefix("share:")) if cache.startswith("share:") else 0.0
+    designed = scenario.get("arrivals", {}).get("trace_shared") or designed  # a trace brings its own sharing
     if mix.cached_share <= designed + MAX_SHARE_ABOVE_DESIGN:
         return []
     return [

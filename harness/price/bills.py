@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from harness.price.case import Case, no_lengths_reason, no_shape_reason
+from harness.price.case import Case, no_answers_reason, no_lengths_reason, no_rate_reason, no_shape_reason
 from harness.price.day.hours import half_cached
 from harness.price.owned.energy import energy
 from harness.price.owned.splits import (
@@ -170,15 +170,23 @@ def _per_mtok(usd: float, tokens: float) -> float | None:
 
 def per_1k_useful(usd: float, case: Case, key: str, reasons: dict[str, str]) -> float | None:
     """The window's cost over its useful answers; with none, the reason carries the least that it can be."""
-    useful = case.run.useful
-    if case.run.length_biased:
-        reasons[key] = no_lengths_reason(case.run)
+    useful, why = case.run.useful, no_answers_reason(case.run, owned=False)
+    if why is not None:
+        reasons[key] = why
         return None
     if useful.count:
         return usd / useful.count * 1000
     # rule of three: zero of n puts the 95 % upper limit of the share at 3 / n
     least = f"; at 95 % confidence 1,000 cost at least ${usd / 3 * 1000:.4g}" if useful.total and usd else ""
     reasons[key] = f"none of {useful.total} answers was useful{least}"
+    return None
+
+
+def _owner_per_1k(window_usd: float, case: Case, reasons: dict[str, str]) -> float | None:
+    key, why = "owner.usd_per_1k_useful", no_answers_reason(case.run, owned=True)
+    if why is None:
+        return per_1k_useful(window_usd, case, key, reasons)
+    reasons[key] = why
     return None
 
 
@@ -195,13 +203,17 @@ def owner(case: Case, reasons: dict[str, str]) -> Owner:
     shares = _split(case, reasons)
     revenue = revenue_per_s(case.seller, case)
     if revenue is None:
-        reasons["owner.revenue_per_gpu_hour"] = ADD_CARD if case.seller is None else "nothing was billed"
+        reasons["owner.revenue_per_gpu_hour"] = (
+            ADD_CARD if case.seller is None else no_rate_reason(case.run, "nothing was billed")
+        )
     if window_usd is None:
         reasons["owner.usd_per_1k_useful"] = reasons["owner.users_per_gpu"] = "there is no measure window"
+    elif in_flight is None:
+        reasons["owner.users_per_gpu"] = no_rate_reason(case.run, "there is no measure window")
     if hour.as_of is None:
         reasons["owner.as_of"] = "the price of an hour is declared without a date: add `price_as_of:`"
     cached = case.run.mix.cached_share
-    per_1k = None if window_usd is None else per_1k_useful(window_usd, case, "owner.usd_per_1k_useful", reasons)
+    per_1k = None if window_usd is None else _owner_per_1k(window_usd, case, reasons)
     return Owner(
         usd_per_gpu_hour=hour.usd,
         basis=hour.basis,
@@ -241,7 +253,8 @@ def _split(case: Case, reasons: dict[str, str]) -> Split | None:
     names = ("input_computed_split", "input_cached_split", "output_split")
     split_keys = [*(f"owner.usd_per_mtok_{name}" for name in names), "owner.split_rule"]
     if allin is None or shape is None or deployment is None:
-        why = "no output tokens were counted in the measure window" if allin is None else no_shape_reason(case.run)
+        none = no_rate_reason(case.run, "no output tokens were counted in the measure window")
+        why = none if allin is None else no_shape_reason(case.run)
         keys = [*split_keys, "owner.usd_per_mtok_output_allin", "owner.usd_per_mtok_total"]
         reasons |= dict.fromkeys(keys, why)
         return None

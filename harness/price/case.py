@@ -9,11 +9,13 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import InputError, Mistake
+from harness.measure.cut import as_measured
 from harness.measure.folder import read_folder
 from harness.measure.results import RunResult
 from harness.measure.runs import grades_of, read_run, slos_of, use_of
 from harness.measure.use import why_not
 from harness.measure.window import clocks_of
+from harness.measure.withheld import limits_moved, rates_moved
 from harness.price.owned.tco import GpuHour, gpu_hour
 from harness.price.spend.cost import Guess, moment_s
 from harness.price.spend.ledger import Entry, Ledger, guess_from, keep_ledger
@@ -47,7 +49,7 @@ class Case:
 
     @property
     def output_tokens_per_s(self) -> float | None:
-        """The measured rate of the window; None where nothing was delivered."""
+        """The measured rate of the window; None where nothing was delivered, or where it was a ramp."""
         return self.run.throughput.output_tokens_per_s or None
 
     @property
@@ -73,7 +75,7 @@ class Case:
 def read_case(folder: Path) -> Case:
     """Read and bill a measured run folder; InputError where a part of it is missing or malformed."""
     run = read_run(folder)
-    book = read_folder(folder)
+    book = as_measured(read_folder(folder), run)
     endpoint = _endpoint(book.manifest, folder)
     slos = slos_of(book.manifest.scenario, str(folder / "manifest.json"))
     guess = _guess(book.manifest, book.records)
@@ -145,6 +147,20 @@ def _guess(manifest: Manifest, records: list[StreamRecord]) -> Guess:
     return guess_from(
         records, workload.get("isl_tokens") or _UNTOLD_TOKENS, workload.get("max_tokens") or _UNTOLD_TOKENS
     )
+
+
+def no_rate_reason(run: RunResult, otherwise: str) -> str:
+    """Why nothing in time can be told: the rate moved through the window, or `otherwise`."""
+    return run.reasons.get("steady", otherwise) if rates_moved(run) else otherwise
+
+
+def no_answers_reason(run: RunResult, *, owned: bool) -> str | None:
+    """Why a useful answer has no price: too short for the answers, or it depends on when one looks. An owner pays for
+    time, so that a moving rate is enough; a buyer pays for tokens, and only missed limits move the price."""
+    if run.length_biased:
+        return no_lengths_reason(run)
+    moved = limits_moved(run) or (owned and rates_moved(run))
+    return run.reasons.get("steady", "not steady") if moved else None
 
 
 def no_lengths_reason(run: RunResult) -> str:

@@ -23,7 +23,7 @@ from harness.price.bridge.seller import (
     seller_bridge,
     theoretical,
 )
-from harness.price.case import Case, read_case
+from harness.price.case import Case, no_rate_reason, read_case
 from harness.price.day.declared import use_of_day
 from harness.price.day.hours import hours_of_card
 from harness.price.intervals import declared_ranges, money_intervals
@@ -55,7 +55,7 @@ def economics_of(case: Case) -> Economics:
     rate, here = case.output_tokens_per_s, found.at_this_load
     fraction = None if rate is None or here is None else rate / here.output_tokens_per_s
     if fraction is None:
-        why = "no output token was counted in the measure window"
+        why = no_rate_reason(case.run, "no output token was counted in the measure window")
         reasons["bound_fraction"] = reasons.get("bound") or reasons.get("bound.at_this_load") or why
     owned = owner(case, reasons)
     result = Economics(
@@ -95,7 +95,7 @@ def _why_no_yield(case: Case, ledger: Ledger | None) -> str:
         return f"{no_hour_reason(case)}; {ADD_CARD}"
     if ledger is None:
         return "there is no revenue: add `price_card:` or `sell_at:`, or `compare_with:` for the bill that was avoided"
-    return "nothing was delivered and billed in the measure window"
+    return no_rate_reason(case.run, "nothing was delivered and billed in the measure window")
 
 
 def _gross_margin(earned: float | None, reasons: dict[str, str]) -> float | None:

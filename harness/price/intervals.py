@@ -11,7 +11,7 @@ from harness.measure.deltas import Flags
 from harness.measure.results import SampledInterval
 from harness.measure.stats import Floats, fieller, least_cost_per_success, pairs_of
 from harness.price.bills import ADD_CARD, graded, no_hour_reason
-from harness.price.case import Case, no_lengths_reason
+from harness.price.case import Case, no_answers_reason, no_lengths_reason
 from harness.price.results import DeclaredRange, Owner
 
 Intervals = dict[str, SampledInterval | None]
@@ -26,16 +26,19 @@ _OVER_RATES = {
 def money_intervals(case: Case, reasons: dict[str, str]) -> Intervals:
     """95 % sampling intervals of the unit costs; a reason for each that is None."""
     found: Intervals = {key: _over_rate(case, key, reasons) for key in _OVER_RATES}
-    return _without_lengths(case, found | _of_buyer(case, reasons), reasons)
+    return _without_untold(case, found | _of_buyer(case, reasons), reasons)
 
 
-def _without_lengths(case: Case, found: Intervals, reasons: dict[str, str]) -> Intervals:
-    """Where a run was too short for its answers, what an answer costs has no figure and no interval."""
-    if not case.run.length_biased:
-        return found
-    keys = [key for key in found if "per_1k" in key]
-    reasons |= {f"intervals.{key}": no_lengths_reason(case.run) for key in keys}
-    return found | dict.fromkeys(keys)
+def _without_untold(case: Case, found: Intervals, reasons: dict[str, str]) -> Intervals:
+    """What has no figure because the run was too short for its answers, or moved, has no interval."""
+    untold: dict[str, str] = {}
+    for key in found:
+        if key.endswith("usd_per_1k_useful") and (why := no_answers_reason(case.run, owned=key.startswith("owner."))):
+            untold[key] = why
+        elif "per_1k" in key and case.run.length_biased:
+            untold[key] = no_lengths_reason(case.run)
+    reasons |= {f"intervals.{key}": why for key, why in untold.items()}
+    return found | dict.fromkeys(untold)
 
 
 def _over_rate(case: Case, key: str, reasons: dict[str, str]) -> SampledInterval | None:

@@ -42,7 +42,7 @@ LENGTHS = st.one_of(
 
 def setting(workload: Workload = TALK, nonce: str = "run.w0", **changes: Any) -> Setting:
     own = {"seed": 7, "ruler": Ruler(), "request": RequestOptions(), "system": system_message(workload, "run")}
-    return Setting(workload=workload, nonce=nonce, **(own | changes))
+    return Setting(workload=workload, run_id="run", nonce=nonce, **(own | changes))
 
 
 def heard(

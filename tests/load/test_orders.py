@@ -82,6 +82,11 @@ def test_a_rate_makes_an_open_loop_and_users_keep_theirs() -> None:
         ({"max_in_flight": 5}, Arrivals(), "--max-in-flight"),
         ({"rate": 5.0}, Arrivals(kind="trace", trace="t.jsonl"), "--rate"),
         ({"rate": 0.0}, Arrivals(), "--rate"),
+        ({"rate": 2.0}, Arrivals(kind="queued", ahead=3), "--rate"),
+        ({"time_scale": 2.0}, Arrivals(), "--time-scale"),
+        ({"trace": "t.jsonl", "arrivals": "gamma"}, Arrivals(), "--arrivals"),
+        ({"trace": "t.jsonl", "rate": 1.0}, Arrivals(), "--rate"),
+        ({"stop_when_oversaturated": True}, Arrivals(), "--stop-when-oversaturated"),
     ],
 )
 def test_arrivals_that_cannot_be(change: dict[str, Any], arrivals: Arrivals, key: str) -> None:
@@ -106,9 +111,28 @@ def test_the_plan_knows_its_trace(tmp_path: Path) -> None:
     scenario = replace(SCENARIO, arrivals=Arrivals(kind="trace", trace=str(trace)))
     plan = make_plan(ORDER, ENDPOINT, scenario, run_id="r", workers=1)
     assert plan.scenario.arrivals.trace_sha256 == hashlib.sha256(trace.read_bytes()).hexdigest()
+    assert (plan.scenario.arrivals.trace_rows, plan.scenario.arrivals.trace_shared) == (1, None)
+    assert (plan.scenario.workload.isl_tokens, plan.scenario.workload.max_tokens) == (5, 1)
     trace.write_text("{}")
     with pytest.raises(InputError, match="line 1"):
         make_plan(ORDER, ENDPOINT, scenario, run_id="r", workers=1)
+
+
+def test_a_trace_takes_the_place_of_the_scenarios_own_arrivals(tmp_path: Path) -> None:
+    trace = tmp_path / "t.jsonl"
+    trace.write_text(
+        '{"timestamp": 0, "input_length": 600, "output_length": 3, "hash_ids": [7, 8]}\n'
+        '{"timestamp": 9000, "input_length": 600, "output_length": 9, "hash_ids": [7, 9]}\n'
+        '{"timestamp": 900000, "input_length": 600, "output_length": 9, "hash_ids": [7, 8]}\n'
+    )
+    order = replace(ORDER, trace=str(trace), time_scale=10.0)
+    poisson = replace(SCENARIO, arrivals=Arrivals(kind="poisson", rate_per_user=3.0, max_in_flight=50))
+    found = make_plan(order, ENDPOINT, poisson, run_id="r", workers=1).scenario
+    arrivals = found.arrivals
+    assert (arrivals.kind, arrivals.rate_per_user, arrivals.time_scale) == ("trace", None, 10.0)
+    assert (arrivals.trace, arrivals.max_in_flight, arrivals.trace_rows) == (str(trace), 50, 3)
+    assert arrivals.trace_shared == pytest.approx(512 / 1200), "of the two rows that the minute holds"
+    assert (found.workload.isl_tokens, found.workload.max_tokens) == (600, 9)
 
 
 def test_headers_and_body_reach_the_plan() -> None:

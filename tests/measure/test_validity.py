@@ -82,6 +82,6 @@ def test_refusals_are_saturation_and_a_busy_run_is_unknown(tmp_path):
     ],
 )
 def test_levels_of_a_sweep(levels, states):
-    found = levels_of([Level(users=u, output_tokens_per_s=rate, slos_hold=ok) for u, rate, ok in levels])
+    found = levels_of([Level(size=u, output_tokens_per_s=rate, slos_hold=ok) for u, rate, ok in levels])
     assert [load.state for load in found] == states
     assert all(load.evidence for load in found)

@@ -4,7 +4,8 @@ import errno
 import os
 import socket
 from collections import deque
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.load.calls import Target
 from harness.load.engine.stamps import READ_BYTES, ArrivalClock, now_ns
@@ -17,12 +18,17 @@ if TYPE_CHECKING:
 State = Literal["connecting", "tunnelling", "handshaking", "open", "closed"]
 
 
+def take_nothing(_data: bytes, _arrival_ns: int, _read_ns: int) -> bool:
+    """`take` of a connection whose reads must be looked at: idle, or encrypted."""
+    return False
+
+
 class Connection:
     """A connection to one target, and the exchange that it carries at the moment (None: idle)."""
 
     __slots__ = (
         "_addresses", "_failure", "_tunnel", "_unsent", "exchange", "fd", "idle_since_ns", "read_bytes", "recvmsg",
-        "sock", "state", "target", "tls",
+        "sock", "state", "take", "target", "tls",
     )  # fmt: skip
 
     def __init__(self, target: Target) -> None:
@@ -33,10 +39,16 @@ class Connection:
         self.fd = -1
         self.idle_since_ns = 0
         self.read_bytes = READ_BYTES  # how much the next read asks for
+        self.take: Callable[[bytes, int, int], bool] = take_nothing  # see stamps.Readable
         self._addresses = deque(target.addresses)
         self._failure = "no address is known"
         self._unsent = memoryview(b"")
         self._tunnel = HeadReader()
+
+    def carry(self, exchange: "Exchange | None") -> None:
+        """This exchange comes next; None: nothing does."""
+        self.exchange = exchange
+        self.take = take_nothing if exchange is None or self.tls is not None else exchange.stream.short_way.take
 
     # -- opening
 
@@ -57,7 +69,7 @@ class Connection:
     def _open_socket(self, family: int, clock: ArrivalClock) -> None:
         self.sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         self.fd = self.sock.fileno()
-        self.recvmsg = self.sock.recvmsg
+        self.recvmsg: Callable[[int, int], tuple[bytes, list[Any], int, Any]] = self.sock.recvmsg
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if clock.kernel:
             clock.watch(self.sock)

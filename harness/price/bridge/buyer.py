@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.price.bridge.waterfall import Change, effects, ranked
-from harness.price.case import Case
+from harness.price.case import Case, no_answers_reason
 from harness.price.day.demand import period_card
 from harness.price.results import BuyerWaterfall, PriceStep
 from harness.price.spend.cost import CUT_STREAMS, MILLION, blend_3to1, charge, moment_s
@@ -77,7 +77,7 @@ class _Books:
 def buyer_bridge(case: Case, reasons: dict[str, str]) -> BuyerWaterfall | None:
     """From list to paid; None with a reason where nothing useful was bought."""
     ledger, count = case.own, case.run.useful.count
-    if ledger is None or not count or case.run.length_biased:
+    if ledger is None or not count or no_answers_reason(case.run, owned=False):
         reasons["buyer_waterfall"] = reasons.get("buyer") or reasons.get("buyer.usd_per_1k_useful") or "nothing useful"
         return None
     books = _books(case, ledger)

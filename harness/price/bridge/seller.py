@@ -11,7 +11,7 @@ from typing import Literal
 from harness.price.bills import ADD_CARD, no_hour_reason
 from harness.price.bridge.ratio import Business, Sale, revenue_over_cost
 from harness.price.bridge.waterfall import Change, waterfall
-from harness.price.case import Case, no_shape_reason
+from harness.price.case import Case, no_rate_reason, no_shape_reason
 from harness.price.day.declared import day_changes, put
 from harness.price.owned.tco import idle_saving_usd
 from harness.price.results import BoundRow, Bounds, Factor, Theoretical
@@ -43,7 +43,7 @@ def ceilings(case: Case, reasons: dict[str, str]) -> Ceilings:
         reasons["bound.at_best_load"] = _why_no_batch(deployment, limit)
     batch = case.run.mix.mean_decoding
     if not batch:
-        reasons["bound.at_this_load"] = "no request was decoding in the measure window"
+        reasons["bound.at_this_load"] = no_rate_reason(case.run, "no request was decoding in the measure window")
     return Ceilings(at_this_load=bound_at(deployment, shape, batch) if batch else None, at_best_load=best)
 
 
@@ -146,7 +146,9 @@ def seller_bridge(case: Case, found: Ceilings, ledger: Ledger | None, reasons: d
         return ()
     rate = case.output_tokens_per_s
     if rate is None or not ledger.unit.usd_known:
-        reasons["waterfall"] = "nothing was earned in the measure window: there is no R/C to lead to"
+        reasons["waterfall"] = no_rate_reason(
+            case.run, "nothing was earned in the measure window: there is no R/C to lead to"
+        )
         return ()
     try:
         return waterfall(start, seller_changes(case, here, best, ledger))

@@ -7,6 +7,7 @@ mean of one flat week (the run's own, with its weekdays and holidays). What the 
 from collections import Counter
 from dataclasses import dataclass, replace
 
+from harness.measure.withheld import limits_moved
 from harness.price.case import Case
 from harness.price.day.demand import period_card, week_labels
 from harness.price.results import HourPrice
@@ -39,7 +40,7 @@ def hours_of_card(case: Case, reasons: dict[str, str]) -> tuple[HourPrice, ...]:
     """Each kind of hour, dearest first, then the flat week; empty with a reason."""
     own, count, moment = case.own, case.run.useful.count, case.measured_s
     alone = period_card(own.card, moment) if own is not None and moment is not None else None
-    if own is None or alone is None or moment is None or not count:
+    if own is None or alone is None or moment is None or not count or limits_moved(case.run):
         reasons["hours"] = reasons.get("buyer") or reasons.get("buyer.usd_per_1k_useful") or "nothing useful was bought"
         return ()
     period = alone.periods[0]

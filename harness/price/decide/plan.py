@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from harness.errors import InputError, Mistake
 from harness.price.bridge.ratio import break_even_share
-from harness.price.case import Case, no_shape_reason
+from harness.price.case import Case, no_rate_reason, no_shape_reason
 from harness.price.day.demand import mean_share
 from harness.price.day.fleet import Fleet, day_ledger
 from harness.price.decide.comparable import Offer, sells
@@ -156,10 +156,11 @@ class _Unit:
 
 def _unit(case: Case) -> _Unit:
     rate, usd_per_s, shape = case.output_tokens_per_s, case.usd_per_s, case.shape
+    no_rate = no_rate_reason(case.run, "no output tokens")
     lacks = {
         "endpoint.deployment": ("nothing", "what it runs on, `deployment:` in providers.yaml", case.deployment),
         "endpoint.deployment.usd_per_gpu_hour": ("no price of an hour", "one, above 0", usd_per_s),
-        "throughput.output_tokens_per_s": ("no output tokens", "a run that delivered", rate),
+        "throughput.output_tokens_per_s": (no_rate, "a run that delivered, and stood still", rate),
         "mix.osl_tokens": (no_shape_reason(case.run), "a run that was long enough for its answers", shape),
     }
     mistakes = [

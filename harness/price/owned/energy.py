@@ -7,7 +7,7 @@ else the board's rating) and is labelled assumed: provisioned watts are no measu
 
 from dataclasses import dataclass
 
-from harness.price.case import Case, no_lengths_reason
+from harness.price.case import Case, no_answers_reason, no_rate_reason
 from harness.price.results import Energy
 from harness.providers import Deployment, Power
 
@@ -69,16 +69,17 @@ def energy(case: Case, revenue_usd_per_s: float | None, reasons: dict[str, str])
     deployment, rate = case.deployment, case.output_tokens_per_s
     draw = draw_of(deployment) if deployment is not None else None
     if deployment is None or draw is None or rate is None:
-        reasons["owner.energy"] = _why_none(deployment, draw)
+        reasons["owner.energy"] = _why_none(case, deployment, draw)
         return None
     joules = joules_per_token(draw.watts, rate)
     price = _usd_per_kwh(deployment)
     pue = _pue(deployment, draw)
-    useful = 0.0 if case.run.length_biased or not case.run.window_s else case.run.useful.count / case.run.window_s
+    untold = no_answers_reason(case.run, owned=True)
+    useful = 0.0 if untold or not case.run.window_s else case.run.useful.count / case.run.window_s
     usd_per_s = None if price is None else electricity_usd(draw.watts, 1.0, price, pue)
     _tell_missing(draw, price, useful, revenue_usd_per_s, reasons)
-    if case.run.length_biased and price is not None:
-        reasons["owner.energy.usd_per_1k_useful_electricity"] = no_lengths_reason(case.run)
+    if untold and price is not None:
+        reasons["owner.energy.usd_per_1k_useful_electricity"] = untold
     return Energy(
         watts=draw.watts,
         boundary=draw.boundary,
@@ -97,12 +98,12 @@ def energy(case: Case, revenue_usd_per_s: float | None, reasons: dict[str, str])
     )
 
 
-def _why_none(deployment: Deployment | None, draw: Draw | None) -> str:
+def _why_none(case: Case, deployment: Deployment | None, draw: Draw | None) -> str:
     if deployment is None:
         return "what it runs on is not declared: add `deployment:` to its entry in providers.yaml"
     if draw is None:
         return f"no power is known for {deployment.accelerator.name}: add `power:` to the deployment"
-    return "nothing was delivered in the measure window"
+    return no_rate_reason(case.run, "nothing was delivered in the measure window")
 
 
 def _usd_per_kwh(deployment: Deployment) -> float | None:

@@ -81,8 +81,8 @@ def _warnings(contents: RunContents) -> tuple[str, ...]:
     other = [name for name in answered if name != asked]
     warnings = [f'asked for "{asked}", answered as {_listed(other)}'] if other else []
     warnings += contents.trouble
-    if contents.run.steady is False:
-        warnings.append(contents.reason("steady") or "not steady")
+    if contents.run.window.reason is not None:
+        warnings.append(contents.run.window.reason)
     card = contents.endpoint.price_card
     if card is not None and card.status != "verified":
         warnings.append(f"price card {card.name} is {card.status}")
