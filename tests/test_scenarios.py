@@ -82,7 +82,8 @@ def test_a_run_that_is_cut_short_keeps_its_shape() -> None:
         scenario = make_plan(order, endpoint, SCENARIOS["chat"], run_id="", workers=1).scenario
         return scenario.warm_up_seconds(), scenario.arrivals.stagger_s
 
-    assert planned(30) == pytest.approx((6, 4.5))
+    assert planned(30) == pytest.approx((7.5, 7.5)), "a quarter of it"
+    assert planned(290) == pytest.approx((60, 45)), "less than a quarter: as it was"
     assert planned(300) == planned(3000) == (60, 45)
 
 

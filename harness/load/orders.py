@@ -111,12 +111,17 @@ def overlay(order: Order, scenario: Scenario) -> Scenario:
 
 
 def _shortened(order: Order, scenario: Scenario) -> Scenario:
-    """A run that is cut short keeps its shape: warm-up and stagger shrink along, or nothing would be measured."""
-    share = 1.0 if order.run_time_s is None else min(order.run_time_s / scenario.run_time_s, 1.0)
-    if share == 1.0:
+    """A run that is cut short keeps its shape: warm-up and stagger shrink along, or nothing would be measured; but not
+    below a quarter of the run, or nothing would be warm."""
+    if order.run_time_s is None or order.run_time_s >= scenario.run_time_s:
         return scenario
-    warm_up_s = None if scenario.warm_up_s is None else scenario.warm_up_s * share
-    arrivals = replace(scenario.arrivals, stagger_s=scenario.arrivals.stagger_s * share)
+    share, quarter_s = order.run_time_s / scenario.run_time_s, order.run_time_s / 4
+
+    def shrunk(seconds: float) -> float:
+        return max(seconds * share, min(seconds, quarter_s))
+
+    warm_up_s = None if scenario.warm_up_s is None else shrunk(scenario.warm_up_s)
+    arrivals = replace(scenario.arrivals, stagger_s=shrunk(scenario.arrivals.stagger_s))
     return replace(scenario, warm_up_s=warm_up_s, arrivals=arrivals)
 
 

@@ -66,6 +66,18 @@ def test_what_is_not_ordered_comes_from_the_scenario() -> None:
     assert (changed.workload.max_tokens, changed.workload.temperature) == (7, 0.0)
 
 
+@given(st.floats(1, 600), st.floats(0, 1), st.floats(1, 600))
+def test_a_run_that_is_cut_short_shrinks_its_warm_up(run_s: float, part: float, ordered_s: float) -> None:
+    scenario = replace(SCENARIO, run_time_s=run_s, warm_up_s=part * run_s)
+    warm_up = overlay(replace(ORDER, run_time_s=ordered_s), scenario).warm_up_seconds()
+    assert warm_up <= part * run_s + 1e-9, "never longer than it was"
+    if ordered_s >= run_s:
+        assert warm_up == part * run_s
+    else:
+        assert warm_up <= max(part, 0.25) * ordered_s + 1e-9, "never more of the run than it was, or a quarter"
+        assert warm_up >= min(part * run_s, ordered_s / 4) - 1e-9, "and enough to be warm"
+
+
 def test_a_rate_makes_an_open_loop_and_users_keep_theirs() -> None:
     opened = overlay(replace(ORDER, rate=4.0), SCENARIO)
     assert (opened.arrivals.kind, opened.arrivals.rate_per_user) == ("poisson", 0.5)
