@@ -41,6 +41,7 @@ def run_lines(screen: FirstScreen, verdicts: Sequence[Verdict]) -> list[Line]:
         *_waterfall(screen),
         *price_path_lines(screen),
         *latencies(screen),
+        *([one(screen.turns, spare=1)] if screen.turns else []),
         useful(screen),
         *_gates(verdicts),
         *foot(screen, screen.next_steps),
