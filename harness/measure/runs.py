@@ -11,6 +11,7 @@ from harness.errors import InputError, Mistake
 from harness.measure.blocks import rate_intervals
 from harness.measure.cut import cut_at
 from harness.measure.deltas import GAP_PHASES, Flags
+from harness.measure.evidence import load_of
 from harness.measure.figures import Study, mix_of, part_of, tokens_of
 from harness.measure.folder import RunFolder, collector_paused, read_folder
 from harness.measure.lengths import (
@@ -21,9 +22,8 @@ from harness.measure.lengths import (
     reasons_of,
     useful_without,
 )
-from harness.measure.load_state import load_of
 from harness.measure.quality import Grade, grade, grades_of
-from harness.measure.results import EndpointResult, Load, Mix, RunResult, SampledInterval, Useful, WindowUse
+from harness.measure.results import EndpointResult, Mix, RunResult, SampledInterval, Useful, WindowUse
 from harness.measure.sheet import output_tokens_inside, sheet_of
 from harness.measure.steady import Standing, standing_of
 from harness.measure.use import Use, slos_of, use_of, useful_of
@@ -126,7 +126,7 @@ def _result(study: Study, standing: Standing, notes: list[str]) -> RunResult:
         run_id=manifest.run_id,
         valid=not invalid,
         invalid_reasons=invalid,
-        load=_load(study, mix),
+        load=load_of(study, mix),
         window_s=study.seconds,
         requests=whole.requests,
         outcomes=whole.outcomes,
@@ -196,12 +196,6 @@ def _intervals(
 
 def _of(study: Study, endpoint: str) -> Flags:
     return np.fromiter((record.endpoint == endpoint for record in study.folder.records), np.bool_)
-
-
-def _load(study: Study, mix: Mix) -> Load:
-    if study.seconds is None or mix.mean_in_flight is None or mix.mean_decoding is None:
-        return Load(state="unknown", evidence=("there is no measure window",))
-    return load_of(study.sheet, mix.mean_in_flight, mix.mean_decoding)
 
 
 def _reasons(study: Study, whole: EndpointResult, mix: Mix) -> dict[str, str]:
