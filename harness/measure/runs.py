@@ -25,6 +25,7 @@ from harness.measure.lengths import (
 from harness.measure.quality import Grade, grade, grades_of
 from harness.measure.results import EndpointResult, Mix, RunResult, SampledInterval, Useful, WindowUse
 from harness.measure.sheet import output_tokens_inside, sheet_of
+from harness.measure.slopes import slopes_of
 from harness.measure.steady import Standing, standing_of
 from harness.measure.use import Use, slos_of, use_of, useful_of
 from harness.measure.validity import invalid_reasons
@@ -117,6 +118,7 @@ def _result(study: Study, standing: Standing, notes: list[str]) -> RunResult:
     grades = grades_of(study.folder.path, wanted)
     useful = useful_of(records, grades, study.slos)
     intervals, no_interval = _intervals(study, whole, grades, useful)
+    slopes, no_slope = slopes_of(study)
     invalid = invalid_reasons(study.folder)
     biased = length_bias(study, whole)
     unsteady = {} if standing.steady or standing.reason is None else {"steady": standing.reason}
@@ -138,7 +140,7 @@ def _result(study: Study, standing: Standing, notes: list[str]) -> RunResult:
         useful=useful,
         mix=mix,
         endpoints={name: whole if len(names) == 1 else part_of(study, _of(study, name)) for name in names},
-        reasons=_reasons(study, whole, mix) | no_interval | unsteady,
+        reasons=_reasons(study, whole, mix) | no_interval | no_slope | unsteady,
         notes=tuple(
             [
                 *notes,
@@ -153,6 +155,7 @@ def _result(study: Study, standing: Standing, notes: list[str]) -> RunResult:
         intervals=intervals,
         slos=study.slos,
         steady=standing.steady,
+        slopes=slopes,
     )
     return found if biased is None else _without_lengths(found, biased)
 
