@@ -42,6 +42,7 @@ def run_lines(screen: FirstScreen, verdicts: Sequence[Verdict]) -> list[Line]:
         *price_path_lines(screen),
         *latencies(screen),
         useful(screen),
+        *([Line(joined(" Per hour: ", screen.moving, ", "), spare=1)] if screen.moving else []),
         *_gates(verdicts),
         *foot(screen, screen.next_steps),
     ]
