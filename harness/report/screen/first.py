@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from harness.report import quantities as q
 from harness.report.contents import RunContents
 from harness.report.screen.money import basis, elsewhere, prices, to_break_even, yield_line
+from harness.report.screen.moving import moving
 from harness.report.screen.next_steps import next_steps
 from harness.report.screen.shapes import FirstScreen, Latency, Validity
 from harness.report.screen.theory import card_table, theory_table
@@ -49,6 +50,7 @@ def first_screen(contents: RunContents) -> FirstScreen:
         load=_load(contents),
         basis=basis(contents),
         next_steps=next_steps(contents),
+        moving=moving(contents),
     )
 
 

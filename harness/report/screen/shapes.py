@@ -101,3 +101,5 @@ class FirstScreen:
     load: str
     basis: tuple[str, ...]
     next_steps: tuple[str, ...]
+    #: slopes per hour of a long run
+    moving: tuple[str, ...] = ()
