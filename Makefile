@@ -20,7 +20,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
-demo: setup  ## simulated endpoint, sweep of three loads, closing table, report.html (about a minute)
+demo: setup  ## simulated endpoint, sweep of three loads, closing table, report.html (a minute and a half)
 	$(BIN)/trueyield sweep reasoning --endpoint simulator --users 8,32,64 --run-time 15s --out results
 
 check: setup  ## ruff and mypy

@@ -275,6 +275,7 @@ class RequestOptions:
     cap_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     include_usage: bool = True
     continuous_usage: bool = False
+    keeps_reasoning: bool = False  # wants the thoughts of earlier turns back, as it sent them; else they are dropped
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
 

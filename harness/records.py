@@ -51,6 +51,8 @@ class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
     stage: Stage
     prompt_id: str | None = None
     family: str | None = None
+    conversation: int | None = None  # number within the run; its turns count from 1
+    turn: int | None = None
     # when, monotonic ns
     planned_ns: int | None = None
     started_ns: int
@@ -114,6 +116,16 @@ class Pauses(msgspec.Struct, frozen=True, kw_only=True):
     max_ns: int
 
 
+class QueueEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker's part of a queue that is kept in front of the endpoint; `looks` and `short` since it first stood."""
+
+    ahead: int
+    open_calls: int  # at the end; never lowered
+    stood_s: float | None
+    looks: int
+    short: int
+
+
 class WorkerEntry(msgspec.Struct, frozen=True, kw_only=True):
     """What the manifest knows of one worker process."""
 
@@ -127,6 +139,7 @@ class WorkerEntry(msgspec.Struct, frozen=True, kw_only=True):
     engine_lost: bool = False
     not_sent: int = 0
     gc_pauses: Pauses | None = None  # of its engine, as last told
+    queue: QueueEntry | None = None
 
 
 class Stages(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,8 +174,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 def encode_offsets(offsets_us: Sequence[int]) -> str:
     """Fixed-width text of delta offsets: numpy dtype, colon, base64. 4 bytes a delta, 8 beyond 71 minutes."""
-    code, dtype = ("I", "<u4") if not offsets_us or max(offsets_us) < 2**32 else ("Q", "<u8")
-    packed = array(code, offsets_us)
+    try:
+        packed, dtype = array("I", offsets_us), "<u4"
+    except OverflowError:
+        packed, dtype = array("Q", offsets_us), "<u8"
     if sys.byteorder == "big":
         packed.byteswap()
     return f"{dtype}:{base64.b64encode(packed.tobytes()).decode()}"

@@ -17,6 +17,7 @@ from harness.load.stages import LEAD_S, lead_seconds
 from loadtests.desk import Desk, Run
 from loadtests.ending import end_master, end_run, end_single, end_worker, hush_interrupts
 from loadtests.options import UNSET_STOP_TIMEOUT, Start, snapshot
+from loadtests.overload import watch_overload
 from loadtests.shipping import Batch, from_wire, to_wire
 from loadtests.station import Station, Wires
 from loadtests.users import report
@@ -28,6 +29,7 @@ PLAN_WANTED = "trueyield_plan_wanted"
 BATCH = "trueyield_batch"
 TROUBLE = "trueyield_trouble"
 BOOKS_CLOSED = "trueyield_books_closed"
+HURRY = "trueyield_hurry"
 
 #: An open loop's last planned calls leave before its users are told to stop.
 _TAIL_S = 0.2
@@ -72,6 +74,7 @@ def _join_single(environment: Any, desk: Desk) -> None:
             station.open(run.plan, run.began_ns, run.books.spool_path(station.worker))
 
     environment.events.test_start.add_listener(begin)
+    watch_overload(environment, desk, partial(_hurry, environment))
     end_single(environment, desk, station)
     station.start()
 
@@ -107,7 +110,12 @@ def _join_master(environment: Any, desk: Desk) -> None:
         if desk.run is not None and desk.run.closed.is_set() and not desk.run.invalid:
             runner.send_message(BOOKS_CLOSED, {"run_id": desk.run.plan.run_id})
 
+    def hurry(seconds: float) -> None:
+        _hurry(environment, seconds)
+        runner.send_message(HURRY, {"seconds": seconds})
+
     environment.events.test_start.add_listener(begin)
+    watch_overload(environment, desk, hurry)
     environment.events.worker_connect.add_listener(lambda client_id, **_: send_plan(client_id))
     runner.register_message(PLAN_WANTED, lambda environment, msg: send_plan(msg.node_id))
     runner.register_message(BATCH, lambda environment, msg: desk.receive(from_wire(msg.data)))
@@ -146,6 +154,7 @@ def _join_worker(environment: Any) -> None:
 
     environment.events.test_start.add_listener(ask_for_plan)
     runner.register_message(PLAN, take_plan)
+    runner.register_message(HURRY, lambda environment, msg: _hurry(environment, msg.data["seconds"]))
     runner.register_message(BOOKS_CLOSED, lambda environment, msg: station.forget_spool(msg.data["run_id"]))
     end_worker(environment, station)
     station.start()
@@ -183,8 +192,13 @@ def _fill_in(options: Namespace, plan: Plan) -> None:
 
 
 def _take_stop_timeout(environment: Any, start: Start, plan: Plan) -> None:
-    if start.values["stop_timeout"] == UNSET_STOP_TIMEOUT:
-        environment.stop_timeout = plan.scenario.stop_timeout_s
+    typed = start.values["stop_timeout"]
+    environment.stop_timeout = plan.scenario.stop_timeout_s if typed == UNSET_STOP_TIMEOUT else typed
+
+
+def _hurry(environment: Any, seconds: float) -> None:
+    """This run's drain is over after `seconds`; the next run's is what it was."""
+    environment.stop_timeout = min(environment.stop_timeout, seconds)
 
 
 def _spool_path(out: str, run_id: str, worker: str) -> Path:

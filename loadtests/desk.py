@@ -2,12 +2,13 @@
 
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gevent
 import msgspec
@@ -15,13 +16,15 @@ from gevent.event import Event
 
 from harness.errors import ExitCode, TrueyieldError
 from harness.load.clock import now_ns, wall_ns
+from harness.load.oversaturation import Seen
 from harness.load.places import child_environment
 from harness.load.scenarios import Plan
 from harness.load.stages import ended_stages
-from harness.records import Manifest, WorkerEntry, decode_record
+from harness.records import Manifest, StreamRecord, WorkerEntry
 from harness.report.prometheus import LiveRun
 from harness.report.tally import Figures, Tally
 from loadtests.books import Books, point_latest
+from loadtests.feeder import queue_notes
 from loadtests.manifests import make_manifest, new_run_id
 from loadtests.options import Start, kept_options
 from loadtests.shipping import Batch, Inbox
@@ -33,6 +36,8 @@ log = logging.getLogger(__name__)
 LAST_BATCHES_S = 15.0
 #: A wall clock that moved more than this during the run makes joined times doubtful.
 DRIFT_NOTE_NS = 1_000_000
+#: A request of the measure window came to an end.
+_ANSWERED = re.compile(rb'"stage":"measure"[^\n]*"outcome":"(?:ok|truncated|cut_in_thought)"')
 #: "no": a sweep prints one table for all of its runs.
 CLOSING_TABLE_VARIABLE = "TRUEYIELD_CLOSING_TABLE"
 
@@ -54,6 +59,7 @@ class Run:
     stopped_ns: int | None = None  # wall
     invalid: bool = False
     closing: bool = False
+    answered: bool = False  # a request of the measure window was
     closed: Event = field(default_factory=Event)
     report: gevent.Greenlet | None = None
 
@@ -66,6 +72,11 @@ class Run:
     def in_flight(self) -> int:
         """Open calls of all workers."""
         return sum(in_flight for in_flight, _ in self.open_calls.values())
+
+    def seen(self) -> Seen:
+        """Calls of all workers, as they last told."""
+        awaiting = sum(awaiting for _, awaiting in self.open_calls.values())
+        return Seen(self.elapsed_ns / 1e9, sum(self.inbox.total.values()), self.in_flight, awaiting)
 
 
 class Desk:
@@ -128,6 +139,7 @@ class Desk:
         run.books.append(batch.lines, batch.records)
         run.books.append_answers(batch.answers)
         run.open_calls[batch.worker] = (batch.in_flight, batch.awaiting_first)
+        run.answered = run.answered or _ANSWERED.search(batch.lines) is not None
         try:
             _count(run, batch)
         except Exception:  # a live view must never cost a record
@@ -145,8 +157,10 @@ class Desk:
 
     def note(self, text: str, *, invalid: bool = False) -> None:
         """What the run itself noticed; it goes into the manifest, once."""
-        log.warning("%s", text)
-        if self.run is not None and text not in self.run.notes:
+        if self.run is None:
+            log.warning("%s", text)
+        elif text not in self.run.notes:
+            log.warning("%s", text)
             self.run.notes.append(text)
             self.run.invalid |= invalid
 
@@ -208,6 +222,7 @@ class Desk:
             if entry.wall_end and abs(entry.wall_end.offset_ns - entry.wall.offset_ns) > DRIFT_NOTE_NS:
                 moved_ms = (entry.wall_end.offset_ns - entry.wall.offset_ns) / 1e6
                 self.note(f"worker {worker}: its wall clock moved by {moved_ms:.1f} ms during the run")
+        run.notes += queue_notes(run.plan.scenario, run.entries.values())
         if run.inbox.foreign:
             self.note(f"{run.inbox.foreign} batches of another run were dropped")
 
@@ -216,8 +231,9 @@ def _count(run: Run, batch: Batch) -> None:
     run.live.set_in_flight(run.in_flight, sum(awaiting for _, awaiting in run.open_calls.values()))
     wall = run.entries[batch.worker].wall if batch.worker in run.entries else None
     for line in batch.lines.splitlines():
-        run.live.add(line, wall)
-        run.tally.add(decode_record(line), wall, now_ns())
+        record = run.live.add(line, wall)
+        if record is not None:  # each line is read once; the fields that a tally needs have the same names in both
+            run.tally.add(cast(StreamRecord, record), wall, now_ns())
 
 
 def _finished(run: Run) -> Manifest:

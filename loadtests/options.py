@@ -55,6 +55,12 @@ _FIXED: dict[str, dict[str, Any]] = {
     "--rate": {"type": float, "default": None, "help": "open loop: requests/s of all users together"},
     "--arrivals": {"default": "", "choices": ["", "poisson", "constant", "gamma"], "help": "of --rate"},
     "--max-in-flight": {"type": int, "default": None, "help": "planned requests beyond it are not sent, but counted"},
+    "--trace": {"default": "", "help": "replay this trace: Mooncake JSONL, Azure LLM or BurstGPT CSV"},
+    "--time-scale": {"type": float, "default": None, "help": "of the trace: 10 replays ten minutes in one"},
+    "--stop-when-oversaturated": {
+        "action": "store_true",
+        "help": "open loop: end the run early once requests come faster than they are served",
+    },
     "--metrics-port": {"type": int, "default": 0, "help": "headless: serve /metrics on this port of 127.0.0.1"},
     "--trusted-host": {"action": "append", "default": [], "help": "Host that may reach the web UI through a proxy"},
     "--no-deltas": {"action": "store_true", "help": "leave the arrival time of every delta out of the records"},
@@ -105,6 +111,9 @@ class Start:
             rate=values["rate"],
             arrivals=values["arrivals"] or None,
             max_in_flight=values["max_in_flight"],
+            trace=values["trace"] or None,
+            time_scale=values["time_scale"],
+            stop_when_oversaturated=values["stop_when_oversaturated"],
         )
 
 
@@ -130,6 +139,9 @@ def kept_options(start: Start, order: Order) -> dict[str, Any]:
         "rate": order.rate,
         "arrivals": order.arrivals,
         "max_in_flight": order.max_in_flight,
+        "trace": None if order.trace is None else Path(order.trace).name,
+        "time_scale": order.time_scale,
+        "stop_when_oversaturated": order.stop_when_oversaturated,
         "processes": start.values.get("processes"),
         "headless": start.headless,
     }

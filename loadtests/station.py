@@ -4,8 +4,10 @@ import gc
 import logging
 import os
 import socket
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import gevent
@@ -13,22 +15,23 @@ import msgspec
 from gevent.event import Event
 from gevent.queue import SimpleQueue
 
-from harness.config import read_key
 from harness.load.arrivals.plans import Arrival, first_call_s, global_plan, share_of, source
+from harness.load.arrivals.queue import Queue, part_of
 from harness.load.arrivals.timetable import Timetable
 from harness.load.arrivals.traces import TraceRow
-from harness.load.calls import Call, Finished, Identity, Target
-from harness.load.clock import now_ns, take_wall, wall_ns
-from harness.load.dialects import build_call, resolve_target
+from harness.load.calls import Call, Finished, Identity
+from harness.load.clock import now_ns, take_wall
+from harness.load.conversations import Conversation, alone, begun, continued, pause_s, prompt_of
+from harness.load.dialects import build_call
 from harness.load.engine import Engine
-from harness.load.prompts import Prompt, make_prompt
+from harness.load.prompts import Prompt
 from harness.load.scenarios import Plan, Workload
 from harness.load.stages import stage_at
-from harness.price.spend.budget import Budget
-from harness.records import StreamRecord, Wall, WorkerEntry, decode_record
-from loadtests.dispatcher import Dispatcher, in_flight_cap, trace_of
-from loadtests.shipping import BATCH_BYTES, Batch, Outbox
-from loadtests.spool import Spool
+from harness.records import StreamRecord, WorkerEntry, decode_record
+from loadtests.dispatcher import BREATH_S, Dispatcher, in_flight_cap, trace_of
+from loadtests.feeder import Feeder
+from loadtests.session import Session, open_session
+from loadtests.shipping import BATCH_BYTES, Batch
 from loadtests.switchboard import EngineLost, Keep, Switchboard
 
 log = logging.getLogger(__name__)
@@ -46,23 +49,13 @@ class Wires:
     report: Callable[[StreamRecord], None]
 
 
-@dataclass(slots=True, kw_only=True)
-class Session:
-    """One run, as this process sees it."""
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One turn of a closed loop. `talk`: the conversation as it goes on, None: it is over; `pause_s`: until then."""
 
-    plan: Plan
-    began_ns: int  # on this process's monotonic clock
-    key: str | None
-    target: Target
-    spool: Spool
-    outbox: Outbox
-    wall: Wall
-    budget: Budget | None = None
-    calls: int = 0
-    not_sent: int = 0
-    clocks: set[str] = field(default_factory=set)
-    ahead: tuple[Arrival, Prompt] | None = None  # made before its time
-    done: bool = False
+    record: StreamRecord
+    talk: Conversation | None
+    pause_s: float
 
 
 class Refused(Exception):
@@ -85,7 +78,7 @@ class Station:
         self._full = Event()
         self._ended: SimpleQueue[StreamRecord] = SimpleQueue()
         self._finishing = False
-        self.dispatcher: Dispatcher | None = None
+        self.dispatcher: Dispatcher | Feeder | None = None  # who sends what no user asks for
 
     def start(self) -> None:
         """Start the engine. Locust's messages are served meanwhile, so everything must be wired before."""
@@ -102,22 +95,12 @@ class Station:
             return  # told twice
         self._started.wait()
         trace = trace_of(plan.scenario.arrivals)
-        self._users = 0
-        self._session = Session(
-            plan=plan,
-            began_ns=began_ns,
-            key=read_key(plan.endpoint),
-            target=resolve_target(plan.endpoint),
-            spool=Spool(spool),
-            outbox=Outbox(plan.run_id, self.worker),
-            wall=take_wall(),
-            budget=_budget(plan),
-        )
+        self._users, self.dispatcher = 0, None
+        self._session = open_session(plan, began_ns, spool, self.worker)
         self._send(self._session.outbox.take(0, 0, self._entry(self._session, final=False)))
         gc.collect()
         gc.freeze()  # what exists before the first user stays: no collection looks at it again
-        if plan.scenario.arrivals.open_loop:
-            self.dispatcher = self._dispatcher(self._session, trace)
+        self.dispatcher = self._sender(self._session, trace)
         self._ready.set()
 
     @property
@@ -134,9 +117,9 @@ class Station:
     def join_source(self) -> Callable[[], None]:
         """A user of an open loop joins as a source of its own, where arrivals are that; returns how it leaves."""
         session, dispatcher = self._session, self.dispatcher
-        assert session is not None and dispatcher is not None
+        assert session is not None
         plan = session.plan
-        if plan.scenario.arrivals.is_global:
+        if plan.scenario.arrivals.is_global or not isinstance(dispatcher, Dispatcher):
             return lambda: None
         self._users += 1
         name = f"{self.worker}.{self._users}"
@@ -151,33 +134,45 @@ class Station:
         self._users += 1
         return first_call_s(session.plan.scenario, user) - (now_ns() - session.began_ns) / 1e9
 
-    def ask(self) -> StreamRecord:
-        """One user's next call, from prompt to record. Raises Refused once the budget is spent."""
+    def ask(self, talk: Conversation | None) -> Answered:
+        """One user's next turn, from prompt to record; None begins a conversation. Raises Refused (budget spent)."""
         self._ready.wait()
         session = self._session
         assert session is not None
         assert self._board is not None
-        ordinal = session.calls * session.plan.workers + self._index % session.plan.workers
-        prompt = self._prompt(session, ordinal, session.plan.scenario.workload)
+        talk = talk or begun(session.setting, self._next_conversation(session))
+        prompt = prompt_of(session.setting, talk)
         call = self._call(session, prompt, session.plan.scenario.workload)
-        return self._board.call(call, self._keeping(session, prompt, call))
+        keep = self._keeping(session, prompt, call)
+        heard: list[Finished] = []
+
+        def listen(finished: Finished) -> StreamRecord:
+            heard.append(finished)
+            return keep(finished)
+
+        record = self._board.call(call, listen)
+        after = continued(session.setting, talk, prompt, (record, heard[0]))
+        return Answered(record, after, pause_s(session.setting, talk))
 
     def send(self, session: Session, arrival: Arrival) -> None:
         """Send a planned call now and wait for nothing. Raises Refused and EngineLost."""
         assert self._board is not None
+        ordinal, workload = self._asked(session, arrival)
+        made = session.ahead.pop(ordinal, None)
         if self._board.in_flight >= in_flight_cap(session.plan):
             session.not_sent += 1
             return
-        ordinal, workload = self._asked(session, arrival)
-        ahead, session.ahead = session.ahead, None
-        prompt = ahead[1] if ahead is not None and ahead[0] == arrival else self._prompt(session, ordinal, workload)
+        prompt = made or alone(session.setting, ordinal, workload)
         call = self._call(session, prompt, workload, session.began_ns + round(arrival.at_s * 1e9))
         self._board.put(call, self._keeping(session, prompt, call), self._ended.put)
 
-    def make_ahead(self, session: Session, arrival: Arrival) -> None:
-        """Make the prompt of the next planned call before its time has come: what takes long must not make it late."""
-        if session.ahead is None or session.ahead[0] != arrival:
-            session.ahead = (arrival, self._prompt(session, *self._asked(session, arrival)))
+    def make_ahead(self, session: Session, place: int, arrival: Arrival) -> bool:
+        """Make the prompt of the next planned call but `place` before its time has come; False if it is made."""
+        ordinal, workload = self._asked(session, arrival, place)
+        if ordinal in session.ahead:
+            return False
+        session.ahead[ordinal] = alone(session.setting, ordinal, workload)
+        return True
 
     def finish(self, patience_s: float) -> None:
         """End of the run on this process: the last records, then the last batch with totals. May be called twice.
@@ -215,6 +210,12 @@ class Station:
             self._board.close()
             self._board = None
 
+    def _sender(self, session: Session, trace: Sequence[TraceRow]) -> Dispatcher | Feeder | None:
+        arrivals = session.plan.scenario.arrivals
+        if arrivals.users_ask:
+            return None
+        return self._dispatcher(session, trace) if arrivals.open_loop else self._feeder(session)
+
     def _dispatcher(self, session: Session, trace: Sequence[TraceRow]) -> Dispatcher:
         plan, timetable = session.plan, Timetable()
         if plan.scenario.arrivals.is_global:
@@ -222,32 +223,58 @@ class Station:
             timetable.join(share_of(whole, self._index, plan.workers))
 
         def send(arrival: Arrival) -> None:
-            try:
+            with self._stopping_at_refusal(dispatcher):
                 self.send(session, arrival)
-            except Refused as refusal:
-                dispatcher.cease()
-                self._wires.trouble(f"stopped by its cap: {refusal}")
-            except EngineLost:  # the board has told the desk
-                dispatcher.cease()
 
-        dispatcher = Dispatcher(timetable, session.began_ns, send, lambda arrival: self.make_ahead(session, arrival))
+        dispatcher = Dispatcher(timetable, session.began_ns, send, partial(self.make_ahead, session))
         return dispatcher
 
-    def _asked(self, session: Session, arrival: Arrival) -> tuple[int, Workload]:
+    def _feeder(self, session: Session) -> Feeder:
+        plan, board = session.plan, self._board
+        assert board is not None
+        ahead = part_of(plan.scenario.arrivals.ahead or 1, self._index, plan.workers)
+
+        def told(record: StreamRecord) -> None:
+            self._ended.put(record)
+            feeder.ended(record)
+
+        def send() -> None:
+            with self._stopping_at_refusal(feeder):
+                prompt = alone(session.setting, self._next_ordinal(session), plan.scenario.workload)
+                call = self._call(session, prompt, plan.scenario.workload)
+                board.put(call, self._keeping(session, prompt, call), told)
+
+        feeder = Feeder(Queue(ahead, in_flight_cap(plan)), board, session.began_ns, send)
+        return feeder
+
+    @contextmanager
+    def _stopping_at_refusal(self, sender: Dispatcher | Feeder) -> Iterator[None]:
+        try:
+            yield
+        except Refused as refusal:
+            sender.cease()
+            self._wires.trouble(f"stopped by its cap: {refusal}")
+        except EngineLost:  # the board has told the desk
+            sender.cease()
+
+    def _next_ordinal(self, session: Session, place: int = 0) -> int:
+        """Workers share the ordinals between them."""
+        return (session.calls + place) * session.plan.workers + self._index % session.plan.workers
+
+    def _asked(self, session: Session, arrival: Arrival, place: int = 0) -> tuple[int, Workload]:
         """Ordinal and workload of a planned call: in a global plan each arrival has its own, whoever sends it."""
-        plan, workload = session.plan, session.plan.scenario.workload
+        workload = session.plan.scenario.workload
         if arrival.output_tokens is not None:
-            workload = replace(
-                workload, isl_tokens=arrival.input_tokens, max_tokens=arrival.output_tokens, isl=None, osl=None
-            )
+            own = {"isl_tokens": arrival.input_tokens, "max_tokens": arrival.output_tokens, "blocks": arrival.blocks}
+            workload = replace(workload, isl=None, osl=None, **own)  # type: ignore[arg-type]
         if arrival.index is not None:
             return arrival.index, workload
-        return session.calls * plan.workers + self._index % plan.workers, workload
+        return self._next_ordinal(session, place), workload
 
-    def _prompt(self, session: Session, ordinal: int, workload: Workload) -> Prompt:
-        # Workers share the ordinals between them; the nonce keeps prompts of late joiners cold, too.
-        plan = session.plan
-        return make_prompt(workload, plan.seed, ordinal, f"{plan.run_id}.{self.worker}", plan.ruler)
+    def _next_conversation(self, session: Session) -> int:
+        # Workers share the numbers between them; the nonce keeps prompts of late joiners cold, too.
+        session.conversations += 1
+        return (session.conversations - 1) * session.plan.workers + self._index % session.plan.workers
 
     def _call(self, session: Session, prompt: Prompt, workload: Workload, planned_ns: int | None = None) -> Call:
         plan, number = session.plan, session.calls
@@ -268,6 +295,8 @@ class Station:
             prompt_id=prompt.prompt_id,
             family=prompt.family,
             cap_tokens=prompt.max_tokens,
+            conversation=prompt.conversation,
+            turn=prompt.turn,
         )
         if workload is not plan.scenario.workload:
             plan = replace(plan, scenario=replace(plan.scenario, workload=workload))
@@ -295,7 +324,7 @@ class Station:
             log.error("a record came after the end of its run: %s", call.identity.request_id)
         else:
             session.spool.append(finished.line)
-            session.outbox.add(finished.line, _answer_line(call.identity, finished))
+            session.outbox.add(finished.line, _answer_line(call, finished) if session.plan.keep_answers else None)
             if session.outbox.bytes >= BATCH_BYTES:
                 self._full.set()
         record = decode_record(finished.line)
@@ -306,6 +335,7 @@ class Station:
     def _report_for_ever(self) -> None:
         while True:
             self._wires.report(self._ended.get())
+            gevent.sleep(BREATH_S)  # many may end at once; planned calls go first
 
     def _ship_for_ever(self) -> None:
         while True:
@@ -329,6 +359,7 @@ class Station:
             engine_lost=self._board is not None and self._board.lost,
             not_sent=session.not_sent,
             gc_pauses=self._board.live.pauses if self._board is not None else None,
+            queue=self.dispatcher.entry if isinstance(self.dispatcher, Feeder) else None,
         )
         return msgspec.json.encode(entry)
 
@@ -336,19 +367,15 @@ class Station:
         self._wires.trouble(f"{self.worker}: the engine process died")
 
 
-def _budget(plan: Plan) -> Budget | None:
-    if plan.max_usd is None and plan.max_requests is None:
-        return None
-    return Budget(plan.max_usd, plan.max_requests, plan.endpoint.price_card, wall_ns() / 1e9)
-
-
 def _input_ceiling(prompt: Prompt) -> int:
     """No tokenizer makes more tokens than bytes; 16 more a message for the chat template."""
-    return sum(len(message["content"].encode()) + 16 for message in prompt.messages)
+    return sum(16 + sum(len(text.encode()) for text in message.values()) for message in prompt.messages)
 
 
-def _answer_line(identity: Identity, finished: Finished) -> bytes | None:
+def _answer_line(call: Call, finished: Finished) -> bytes | None:
+    """An answer that was not allowed to end has nothing to check: it is kept without the name of its problem."""
     if finished.answer is None:
         return None
-    line = {"request_id": identity.request_id, "prompt_id": identity.prompt_id, "answer": finished.answer}
+    prompt_id = None if call.fixed_length else call.identity.prompt_id
+    line = {"request_id": call.identity.request_id, "prompt_id": prompt_id, "answer": finished.answer}
     return msgspec.json.encode(line)

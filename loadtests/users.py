@@ -1,19 +1,21 @@
 """ScenarioUser: what a scenario's arrivals make of a Locust user. One call = one Locust `request` event.
 
-Closed loop: a user asks, waits for the whole answer, asks again. Open loop: a user sends nothing itself. Under Poisson
-arrivals it is a source of its own, whose calls the dispatcher sends from the moment it joins until it leaves, so that
-users x rate hold while users come and go; a global plan (constant, gamma, trace) was made for all users together.
+Closed loop: a user holds one conversation after another: it asks, waits for the whole answer, thinks, asks again. Open
+loop: a user sends nothing itself. Under Poisson arrivals it is a source of its own, whose calls the dispatcher sends
+from the moment it joins until it leaves, so that users x rate hold while users come and go; a global plan (constant,
+gamma, trace) was made for all users together, and a queue (queued) is kept for all of them.
 """
 
 from typing import Any
 
 import gevent
 from gevent.event import Event
-from locust import User, constant, task
+from locust import User, task
 from locust.exception import StopUser
 from locust.user.task import LOCUST_STATE_STOPPING
 
 from harness.errors import FAILED, Outcome
+from harness.load.conversations import Conversation
 from harness.load.figures import e2e_ms, error_text, ttfat_ms, ttft_ms
 from harness.records import StreamRecord
 from loadtests.station import Refused, Station
@@ -32,13 +34,17 @@ class RequestFailed(Exception):
 class ScenarioUser(User):
     """Asks for itself in a closed loop, is a source of planned calls in an open one."""
 
-    wait_time = constant(0)
-
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
+        self._talk: Conversation | None = None
+        self._think_s = 0.0
         self._pause_s = FIRST_PAUSE_S
         self._asked = False
         self._is_source = False
+
+    def wait_time(self) -> float:
+        """The user's think time. It is Locust's own wait, so that a user who thinks leaves at once when stopped."""
+        return self._think_s
 
     def stop(self, force: bool = False) -> bool:
         """Two stops can overlap (the run time's end, a signal): one that is stopping already is only waited for.
@@ -54,7 +60,7 @@ class ScenarioUser(User):
         """One call of a closed loop; in an open loop, all of the user's life."""
         station = station_of(self.environment)
         plan = station.take_part()
-        if plan.scenario.arrivals.open_loop:
+        if not plan.scenario.arrivals.users_ask:
             self._be_a_source(station)
             return
         if not self._asked:
@@ -73,14 +79,15 @@ class ScenarioUser(User):
     def _ask(self, station: Station) -> None:
         """A dead or refusing target is asked again after a growing pause, never in a spin."""
         try:
-            record = station.ask()
+            answered = station.ask(self._talk)
         except Refused as refusal:
             self.environment.trueyield_trouble(f"stopped by its cap: {refusal}")
             raise StopUser from refusal
         except EngineLost as loss:  # the station has told the desk
             raise StopUser from loss
-        report(self.environment, record)
-        if record.outcome in FAILED:
+        self._talk, self._think_s = answered.talk, answered.pause_s
+        report(self.environment, answered.record)
+        if answered.record.outcome in FAILED:
             gevent.sleep(self._pause_s)
             self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
         else:

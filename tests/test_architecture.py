@@ -34,6 +34,7 @@ MAY_IMPORT = {
         "harness.load.scenarios",
     ),
     "harness.price": (*SHARED, "harness.measure", "harness.load.scenarios"),
+    "harness.sweep": (*SHARED, "harness.measure", "harness.price"),
     "harness.report": (
         *SHARED,
         "harness",
@@ -41,6 +42,7 @@ MAY_IMPORT = {
         "harness.load.figures",
         "harness.measure",
         "harness.price",
+        "harness.sweep",
     ),
     "harness.simulator": ("harness.errors", "harness.providers", "harness.records", "harness.theory", "harness.config"),
     "harness.cli": ("harness",),

@@ -2,15 +2,18 @@
 
 import ipaddress
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from urllib.parse import urlsplit
 
 import click
 
 from harness.load.arrivals.plans import profile_of
 from harness.load.arrivals.traces import TraceRow, read_trace
-from harness.load.prompts import CHARS_PER_TOKEN, make_prompt
+from harness.load.conversations import most_turns, turns_of
+from harness.load.prompts import CHARS_PER_TOKEN, make_prompt, system_message
 from harness.load.scenarios import Plan
 from harness.price.spend.budget import worst_case_usd
 from harness.providers import Endpoint
@@ -42,7 +45,9 @@ class Forecast:
             f"endpoint    {plan.endpoint.name}  {plan.endpoint.base_url or '(embedded)'}  model {plan.endpoint.model}",
             f"scenario    {scenario.name}: {scenario.description}",
             f"load        {scenario.users} users, {scenario.run_time_s:g} s "
-            f"(first {scenario.warm_up_seconds():g} s are warm-up), {_arrivals(plan)}, {plan.workers} process(es)",
+            f"(first {scenario.warm_up_seconds():.3g} s are warm-up), {plan.workers} process(es)",
+            *(f"{name:12}{text}" for name, text in _arrivals(plan)),
+            *_users(plan),
             f"one call    about {self.input_tokens_per_call:,.0f} tokens in, at most "
             f"{scenario.workload.max_tokens:,} out; cache {scenario.workload.cache}; seed {plan.seed}",
             f"worst case  {self.calls_max:,} calls, {self.output_tokens_max:,.0f} tokens out {_assumed(plan)}",
@@ -60,14 +65,13 @@ class Forecast:
 def forecast(plan: Plan) -> Forecast:
     """Upper limits of a run."""
     workload = plan.scenario.workload
-    texts = [
-        "".join(message["content"] for message in make_prompt(workload, plan.seed, ordinal, "dry-run").messages)
-        for ordinal in range(SAMPLE)
-    ]
+    said = [_text(make_prompt(workload, plan.seed, ordinal, "dry-run").messages) for ordinal in range(SAMPLE)]
+    system = _text(system_message(workload, "dry-run"))
     calls, output_max = _most(plan)
     if plan.max_requests is not None:
         calls = min(calls, plan.max_requests)
-    input_max = float(max(len(text.encode()) for text in texts) + 16)
+    history = _History(plan)
+    input_max = history.most(max(len(text.encode()) for text in said) + 16, len(system.encode()) + 16)
     if rows := _replayed(plan):  # each call has its own length
         input_max = max(input_max, sum(row.input_tokens for row in rows) / len(rows) * CHARS_PER_TOKEN + 16)
     if plan.scenario.arrivals.trace is None:
@@ -75,7 +79,7 @@ def forecast(plan: Plan) -> Forecast:
     usd_per_call, usd = _usd(plan, calls, input_max, output_max)
     return Forecast(
         plan=plan,
-        input_tokens_per_call=sum(map(len, texts)) / len(texts) / CHARS_PER_TOKEN,
+        input_tokens_per_call=history.usual(fmean(map(len, said)) / CHARS_PER_TOKEN, len(system) / CHARS_PER_TOKEN),
         input_tokens_max=input_max,
         calls_max=calls,
         output_tokens_max=output_max,
@@ -84,13 +88,40 @@ def forecast(plan: Plan) -> Forecast:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _History:
+    """What stands in a prompt before its question: nothing, but in a conversation all its earlier turns."""
+
+    plan: Plan
+
+    def most(self, said: float, system: float) -> float:
+        """Input tokens of a last turn, every answer as long as its cap; the model's context ends it."""
+        workload, deployment = self.plan.scenario.workload, self.plan.endpoint.deployment
+        turns = most_turns(workload)
+        tokens = float(system + turns * said + (turns - 1) * workload.max_tokens)
+        context = deployment.model.context if deployment is not None else None
+        return tokens if turns == 1 or context is None else min(tokens, max(float(context), system + said))
+
+    def usual(self, said: float, system: float) -> float:
+        """The mean over the turns of the first conversations, with answers of a quarter of their cap."""
+        workload = self.plan.scenario.workload
+        turns = [turns_of(workload, self.plan.seed, number) for number in range(SAMPLE)]
+        earlier = sum(length * (length - 1) / 2 for length in turns) / sum(turns)
+        return system + said + earlier * (said + workload.max_tokens / 4)
+
+
+def _text(messages: Iterable[Mapping[str, str]]) -> str:
+    return "".join(message["content"] for message in messages)
+
+
 def _most(plan: Plan) -> tuple[int, float]:
     """Calls and output tokens at most. Planned calls are counted; Poisson and gamma ones with six sigma to spare."""
     scenario = plan.scenario
     if not scenario.arrivals.open_loop:
         seconds = scenario.run_time_s + scenario.stop_timeout_s
-        calls = scenario.users * round(scenario.run_time_s / SHORTEST_CALL_S + 1)
-        return calls, scenario.users * seconds * FASTEST_TOKENS_PER_S
+        at_once = scenario.users if scenario.arrivals.users_ask else scenario.arrivals.max_in_flight or scenario.users
+        calls = at_once * round(scenario.run_time_s / SHORTEST_CALL_S + 1)
+        return calls, at_once * seconds * FASTEST_TOKENS_PER_S
     if scenario.arrivals.trace is not None:
         rows = _replayed(plan)
         return len(rows), float(sum(row.output_tokens for row in rows))
@@ -110,16 +141,31 @@ def _replayed(plan: Plan) -> list[TraceRow]:
     ]
 
 
-def _arrivals(plan: Plan) -> str:
+def _arrivals(plan: Plan) -> list[tuple[str, str]]:
+    """Lines about when requests leave, each with its name."""
     scenario = plan.scenario
     arrivals = scenario.arrivals
+    if arrivals.users_ask:
+        return [("arrivals", "closed loop")]
     if not arrivals.open_loop:
-        return "closed loop"
+        return [("arrivals", f"a queue of at least {arrivals.ahead} ahead, at most {arrivals.max_in_flight:,} open")]
     if arrivals.trace is not None:
-        return f"open loop: {Path(arrivals.trace).name} at {arrivals.time_scale:g}x"
+        replayed = f"{len(_replayed(plan)):,} of its {arrivals.trace_rows:,} requests"
+        lines = [("arrivals", f"open loop: a trace at {arrivals.time_scale:g}x, {replayed}")]
+        shared = "" if arrivals.trace_shared is None else f", {arrivals.trace_shared:.0%} of its input tokens shared"
+        return [*lines, ("trace", f"{Path(arrivals.trace).name}{shared}")]
     rate = profile_of(scenario).area(scenario.run_time_s) / scenario.run_time_s
     form = f" over {arrivals.curve}" if arrivals.curve else " on average" if arrivals.levels else ""
-    return f"open loop: {arrivals.kind} {rate:.3g} requests/s{form}"
+    early = ", ends early if over-saturated" if scenario.stop_when_oversaturated else ""
+    return [("arrivals", f"open loop: {arrivals.kind} {rate:.3g} requests/s{form}{early}")]
+
+
+def _users(plan: Plan) -> list[str]:
+    """What they do besides asking."""
+    workload = plan.scenario.workload
+    does = [f"hold conversations of {workload.turns} turns"] if workload.turns else []
+    does += [f"think {workload.think_time} s before they ask again"] if workload.think_time else []
+    return [f"users       {', '.join(does)}"] if does else []
 
 
 def _assumed(plan: Plan) -> str:

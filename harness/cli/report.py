@@ -17,7 +17,9 @@ from harness.report.contents import RunContents, is_sweep, level_folders, read_r
 from harness.report.documents import write_report, write_run_report
 from harness.report.gates import Verdict, judge, read_verdicts, with_default, write_verdicts
 from harness.report.screen import frontier
+from harness.report.screen.frontier import reached_speeds
 from harness.report.terminal import closing_table
+from harness.sweep.book import load_of
 
 
 @dataclass(slots=True)
@@ -36,8 +38,8 @@ class _Rebuild:
 def command(folder: Path, as_json: bool, anew: bool, open_page: bool) -> int:
     """Write what is missing in a run or sweep FOLDER (run.json, economics.json, verdicts.json, report.html).
 
-    Prints the closing table. Exit code: 4 if the measurement is invalid (in a sweep: if one level is), 3 if a gate of
-    the scenario failed (in a sweep: at the level that is quoted), 1 if a part could not be made, else 0.
+    Prints the closing table. Exit code: 4 if the measurement is invalid (in a sweep: if a level has no valid run), 3 if
+    a gate of the scenario failed (in a sweep: at the level that is quoted), 1 if a part could not be made, else 0.
     """
     work = _Rebuild(anew)
     code = _sweep(folder, work) if is_sweep(folder) else _run(folder, work)
@@ -88,10 +90,10 @@ def _sweep(folder: Path, work: _Rebuild) -> int:
     sweep = read_sweep_contents(folder)
     for contents in sweep.readable:  # only now is it known how loaded each level was
         _page(contents.folder, work, contents)
-    best = frontier(sweep).best
-    if best is None or ExitCode.INVALID in codes.values():
+    found = frontier(sweep)
+    if found.best is None or not found.valid:
         return ExitCode.INVALID
-    return codes[folder / best.name]
+    return codes[folder / found.best.name]
 
 
 def _page(folder: Path, work: _Rebuild, contents: RunContents | None = None) -> Path | None:
@@ -114,8 +116,14 @@ def _document(folder: Path) -> dict[str, Any]:
     sweep = read_sweep_contents(folder)
     found = frontier(sweep)
     levels = [
-        {"users": level.users, "folder": level.name, **(_document(folder / level.name) if level.contents else {})}
-        for level in sweep.levels
+        {
+            **load_of(run.level),
+            "folder": run.name,
+            "role": run.role,
+            **(_document(folder / run.name) if run.contents else {}),
+        }
+        for run in sweep.runs
     ]
     return {"sweep": sweep.sweep_id, "best": found.best.name if found.best else None,
-            "best_for": found.best_for, "valid": found.valid, "levels": levels}  # fmt: skip
+            "best_for": found.best_for, "valid": found.valid, "levels": levels,
+            "at_interactivity": reached_speeds(sweep, found.runs)}  # fmt: skip

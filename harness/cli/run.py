@@ -80,21 +80,29 @@ class Setting:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("scenario", required=False)
 @click.option("--list", "list_only", is_flag=True, help="List the scenarios and stop.")
+@click.option("--json", "as_json", is_flag=True, help="With --list: one JSON document on stdout.")
 @click.option("--users", type=int, metavar="N", help="Users that ask at the same time. Default: the scenario's.")
 @click.option("--rate", type=float, metavar="R", help="Open loop: requests/s of all users together.")
 @click.option("--arrivals", type=click.Choice(["poisson", "constant", "gamma"]), help="Of --rate. Default: poisson.")
 @click.option("--max-in-flight", type=int, metavar="N", help="Planned requests beyond it are not sent, and counted.")
+@click.option("--trace", type=click.Path(path_type=Path), metavar="FILE", help="Replay a trace of real traffic.")
+@click.option("--time-scale", type=float, metavar="X", help="Of a trace: 10 replays ten minutes in one.")
+@click.option(
+    "--stop-when-oversaturated", is_flag=True, help="Open loop: end early once the backlog grows without bound."
+)
 @click.option("--web", is_flag=True, help="Open Locust's web UI (127.0.0.1) instead of starting at once.")
 @click.option("--web-port", type=click.IntRange(1, 65535), default=8089, show_default=True)
 @click.option("--run-id", default="", help="Name of the run folder. Default: time, scenario, four digits.")
 @load_options
-def command(scenario: str | None, list_only: bool, web: bool, dry_run: bool, **options: Any) -> None:
+def command(scenario: str | None, list_only: bool, as_json: bool, web: bool, dry_run: bool, **options: Any) -> None:
     """Load an endpoint with a scenario and write a run folder.
 
     Exit codes: 0 passed, 2 bad input or failed preflight, 3 a gate failed, 4 the measurement is invalid.
     """
     if list_only:
-        return _list()
+        return _list(as_json)
+    if as_json:
+        raise InputError([Mistake("command line", "--json", "a run", "--list: what a run found is `trueyield report`")])
     order = order_of(scenario, options)
     setting = Setting(
         providers=options["providers"],
@@ -135,6 +143,9 @@ def order_of(scenario: str | None, options: dict[str, Any]) -> Order:
         rate=options.get("rate"),
         arrivals=options.get("arrivals"),
         max_in_flight=options.get("max_in_flight"),
+        trace=None if options.get("trace") is None else str(options["trace"]),
+        time_scale=options.get("time_scale"),
+        stop_when_oversaturated=options.get("stop_when_oversaturated", False),
     )
 
 
@@ -214,12 +225,16 @@ def _flags(order: Order, setting: Setting) -> list[str]:
         ("--rate", order.rate),
         ("--arrivals", order.arrivals),
         ("--max-in-flight", order.max_in_flight),
+        ("--trace", order.trace),
+        ("--time-scale", order.time_scale),
         ("--metrics-port", setting.metrics_port),
         *_worker_flags(setting.processes),
         ("--web-port", setting.web_port),
         *(("--header", text) for text in order.headers),
     ]
     flags = [f"{name}={value}" for name, value in pairs if value is not None]
+    if order.stop_when_oversaturated:
+        flags.append("--stop-when-oversaturated")
     return [*flags, *(["--headless", "--only-summary"] if setting.web_port is None else [])]
 
 
@@ -231,9 +246,17 @@ def _worker_flags(processes: int) -> list[tuple[str, Any]]:
     return [("--processes", processes), ("--master-bind-port", port), ("--master-port", port)]
 
 
-def _list() -> None:
-    for scenario in list_scenarios():
-        click.echo(f"{scenario.name:16} {scenario.description}")
+def _list(as_json: bool) -> None:
+    import msgspec
+    from rich.console import Console
+
+    from harness.report.terminal.scenarios import scenario_table
+
+    scenarios = list_scenarios()
+    if as_json:
+        click.echo(msgspec.json.encode({"scenarios": scenarios}).decode())
+    else:
+        Console().print(scenario_table(scenarios))
 
 
 def _tried(step: Callable[[], Value], found: list[Mistake]) -> Value | None:

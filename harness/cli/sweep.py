@@ -1,68 +1,105 @@
 """`trueyield sweep`: one scenario at several loads, each a `run` of its own, and a report over all of them."""
 
-import json
-import signal
-import subprocess
-import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from harness.cli.forecast import forecast
 from harness.cli.run import Setting, allow_spending, checked_plan, load_options, order_of
-from harness.config import default_providers_path
+from harness.cli.sweeping import Sweeping
 from harness.errors import ExitCode, InputError, Mistake
 from harness.load.clock import wall_ns
-from harness.load.orders import Order
-from harness.load.places import child_environment
-from harness.price.economics import read_economics
-from harness.records import read_manifest
+from harness.load.scenarios import Plan
+from harness.sweep.book import Asked, Book, read_book, write_book
+from harness.sweep.goals import GOAL_KEYS
+from harness.sweep.levels import Level, Unit, read_levels
 
-SWEEP_SCHEMA = 1
-#: From harmless to worst; a level that ends with one of the last two ends the sweep.
-_SEVERITY = (ExitCode.PASSED, ExitCode.GATE_FAILED, ExitCode.INVALID, ExitCode.BAD_INPUT, ExitCode.BUG)
-
-
-class _Level(msgspec.Struct, frozen=True, kw_only=True):
-    users: int
-    run: str  # sub folder
+_DEFAULT = "4,16,64"
+#: Options of a sweep itself; all others are the runs'.
+_OWN = ("users", "rate", "search", "goal", "tolerance", "repeats", "most_runs", "confirm", "all_levels", "top", "at")
 
 
-class SweepFile(msgspec.Struct, frozen=True, kw_only=True):
-    """sweep.json"""
+def _levels(unit: Unit, example: str) -> Callable[[click.Context, click.Parameter, str | None], tuple[Level, ...]]:
+    def read(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[Level, ...]:
+        try:
+            return read_levels(value, unit) if value is not None else ()
+        except ValueError as error:
+            what = "user counts" if unit == "users" else "requests/s"
+            raise click.BadParameter(f"{value!r}: {error}; {what} such as {example}") from None
 
-    schema: int = SWEEP_SCHEMA
-    sweep_id: str
-    scenario: str
-    endpoint: str
-    levels: list[_Level]
+    return read
 
 
-def user_counts(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[int, ...]:
-    """4,16,64 -> the loads, lowest first, each once."""
+def _speeds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[float, ...]:
     try:
-        levels = tuple(sorted({int(part) for part in value.split(",")}))
+        found = tuple(float(part) for part in value.split(",")) if value else ()
     except ValueError:
-        levels = ()
-    if not levels or levels[0] < 1:
-        raise click.BadParameter(f"{value!r} is not a list of user counts such as 4,16,64")
-    return levels
+        found = (-1.0,)
+    if not all(0 < speed < 1e9 for speed in found):
+        raise click.BadParameter(f"{value!r} is no list of tokens/s for one user such as 20,50")
+    return found
+
+
+def _share(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
+    try:
+        share = float(value.rstrip("%")) / (100 if value.endswith("%") else 1)
+    except ValueError:
+        share = 0.0
+    if not 0.005 <= share <= 1:
+        raise click.BadParameter(f"{value!r} is no share from 0.5% to 100% such as 5%")
+    return share
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("scenario", required=False)
-@click.option("--users", callback=user_counts, default="4,16,64", show_default=True, help="Loads, lowest first.")
-@click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Finish the missing levels of a sweep.")
+@click.option(
+    "--users",
+    callback=_levels("users", "4,16,64 or 4..64"),
+    metavar="LEVELS",
+    help=f"Closed loops: 4,16,64 or 4..64 (doubling) or 4..64/7 (seven).  [default: {_DEFAULT}]",
+)
+@click.option(
+    "--rate",
+    callback=_levels("rate", "1,2,4 or 1..8"),
+    metavar="LEVELS",
+    help="Open loops instead: requests/s of all users together, in the same forms.",
+)
+@click.option("--arrivals", type=click.Choice(["poisson", "constant", "gamma"]), help="Of --rate. Default: poisson.")
+@click.option("--search", is_flag=True, help="Go on from these levels to the best load under the SLOs.")
+@click.option(
+    "--goal", type=click.Choice(GOAL_KEYS), help="What is best.  [default: the first of these that has values]"
+)
+@click.option("--tolerance", callback=_share, default="5%", show_default=True, help="How near the search goes.")
+@click.option(
+    "--repeats",
+    type=click.IntRange(0, 20),
+    default=2,
+    show_default=True,
+    help="Most further runs of a level that is too near to the SLOs to tell.",
+)
+@click.option("--most-runs", type=click.IntRange(1, 500), default=40, show_default=True, help="The sweep ends there.")
+@click.option("--top", type=click.FloatRange(0, min_open=True), metavar="LOAD", help="Highest load of a search.")
+@click.option("--at", callback=_speeds, metavar="20,50", help="Report throughput and $/M at these tok/s for one user.")
+@click.option(
+    "--confirm/--no-confirm", default=True, show_default=True, help="Run the chosen level again, and quote that run."
+)
+@click.option("--all-levels", is_flag=True, help="Also run levels above one where requests queue and miss the SLOs.")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Go on with a sweep, as it was asked.")
 @load_options
-def command(scenario: str | None, users: tuple[int, ...], resume: Path | None, dry_run: bool, **options: Any) -> int:
-    """Run one scenario at several loads and report the frontier."""
-    if resume is not None:
-        old = _read(resume)
-        scenario, users = scenario or old.scenario, tuple(level.users for level in old.levels)
-        options["endpoint"] = options["endpoint"] or old.endpoint
-    order = order_of(scenario, {**options, "users": max(users)})
+def command(scenario: str | None, resume: Path | None, dry_run: bool, **options: Any) -> int:
+    """Run one scenario at several loads and report the frontier.
+
+    The loads are users that wait for their answers (--users) or planned requests a second (--rate).
+    """  # fmt: skip
+    book = None if resume is None else read_book(resume)
+    asked = _asked(options) if book is None or book.asked is None else book.asked
+    if book is not None:
+        scenario, options = scenario or str(book.scenario), _as_it_was(book, options)
+    highest = asked.levels[-1]
+    order = order_of(scenario, {**options, "users": None, "rate": None, **_load(highest)})
     setting = Setting(
         providers=options["providers"],
         out=options["out"],
@@ -71,140 +108,86 @@ def command(scenario: str | None, users: tuple[int, ...], resume: Path | None, d
         yes=options["yes"],
     )
     plan = checked_plan(order, setting, needs_key=not dry_run)
+    _check(asked, plan)
     if dry_run:
-        click.echo(f"sweep of {', '.join(map(str, users))} users; the highest level:\n")
+        click.echo(_intention(asked))
         forecast(plan).show()
         return ExitCode.PASSED
     allow_spending(order, setting, forecast(plan))
-    folder = resume or _new_folder(setting.out, plan.scenario.name)
-    levels = [_Level(users=count, run=f"users-{count:04}") for count in users]
-    _write(folder, SweepFile(sweep_id=folder.name, scenario=order.scenario, endpoint=order.endpoint, levels=levels))
-    return _sweep(folder, levels, _child_flags(order, setting), order.max_usd)
+    if resume is None or book is None:
+        resume = _new_folder(setting.out, plan.scenario.name)
+        book = Book(sweep_id=resume.name, scenario=order.scenario, endpoint=order.endpoint, asked=asked,
+                    interactivity=options["at"], options=_kept(options))  # fmt: skip
+        write_book(resume, book)
+    return Sweeping(resume, book, asked, order, setting).finish()
 
 
-def _sweep(folder: Path, levels: list[_Level], flags: list[str], max_usd: float | None) -> int:
-    worst, spent_usd = ExitCode.PASSED, 0.0
-    child = _Child()
-    for level in levels:
-        if _is_finished(folder / level.run):
-            click.echo(f"{level.run}: finished before", err=True)
-            continue
-        click.echo(f"{level.run}: {level.users} users", err=True)
-        _put_aside(folder / level.run)
-        place = [f"--users={level.users}", f"--out={folder}", f"--run-id={level.run}"]
-        if max_usd is not None:  # one cap for the whole command
-            left = max_usd - spent_usd
-            if left <= 0:
-                click.echo(f"{level.run}: not run, the cap of ${max_usd:g} is spent", err=True)
-                break
-            place.append(f"--max-usd={left!r}")
-        code = child.run(["run", *flags, *place], quiet=True)
-        spent_usd += _spent_usd(folder / level.run, max_usd or 0.0)
-        worst = max(worst, code, key=_SEVERITY.index)
-        if code in (ExitCode.BAD_INPUT, ExitCode.BUG) or child.stopped:
-            break
-    if any(_is_finished(folder / level.run) for level in levels):
-        worst = max(worst, child.run(["report", str(folder)]), key=_SEVERITY.index)
-    if worst is not ExitCode.PASSED:
-        click.echo(f"sweep {folder}: exit code {int(worst)}; go on with: trueyield sweep --resume {folder}", err=True)
-    return worst
+def _asked(options: dict[str, Any]) -> Asked:
+    """What to look for. Users and rates at once are two questions."""
+    if options["users"] and options["rate"]:
+        raise InputError([Mistake("command line", "--rate", "--users as well", "one of the two: a level has one load")])
+    return Asked(
+        levels=options["rate"] or options["users"] or read_levels(_DEFAULT, "users"),
+        goal=options["goal"],
+        adaptive=options["search"],
+        tolerance=options["tolerance"],
+        most_repeats=options["repeats"],
+        most_runs=options["most_runs"],
+        confirm=options["confirm"],
+        all_levels=options["all_levels"],
+        top=options["top"],
+    )
 
 
-class _Child:
-    """Runs one command at a time. The first Ctrl-C or SIGTERM lets it drain, and ends the sweep after it."""
-
-    def __init__(self) -> None:
-        self.stopped = False
-        self._process: subprocess.Popen[bytes] | None = None
-        signal.signal(signal.SIGINT, self._interrupted)
-        signal.signal(signal.SIGTERM, self._interrupted)
-
-    def run(self, arguments: list[str], *, quiet: bool = False) -> ExitCode:
-        """Run `trueyield <arguments>` and wait. `quiet`: without the closing table."""
-        environment = {**child_environment(), **({"TRUEYIELD_CLOSING_TABLE": "no"} if quiet else {})}
-        self._process = subprocess.Popen([sys.executable, "-m", "harness", *arguments], env=environment)
-        code = self._process.wait()
-        return ExitCode(code) if code in set(ExitCode) else ExitCode.BUG
-
-    def _interrupted(self, number: int, _frame: object) -> None:
-        self.stopped = True
-        # A terminal sends Ctrl-C to the whole group; SIGTERM comes to us alone.
-        if number == signal.SIGTERM and self._process is not None and self._process.poll() is None:
-            self._process.terminate()
+def _check(asked: Asked, plan: Plan) -> None:
+    found = []
+    if asked.goal in ("load", "goodput") and not plan.scenario.slos:
+        found.append(Mistake(plan.scenario.name, "slos", "none", f"limits: without them there is no best {asked.goal}"))
+    if asked.levels[0].unit == "users" and plan.scenario.arrivals.open_loop:
+        found.append(Mistake("command line", "--users", f"{plan.scenario.arrivals.kind} arrivals", "--rate 1,2,4"))
+    if asked.top is not None and asked.top < asked.levels[-1].size:
+        found.append(Mistake("command line", "--top", f"{asked.top:g}", f"at least {asked.levels[-1].number}"))
+    if found:
+        raise InputError(found)
 
 
-def _child_flags(order: Order, setting: Setting) -> list[str]:
-    pairs: list[tuple[str, Any]] = [
-        ("--endpoint", order.endpoint),
-        ("--model", order.model),
-        ("--providers", setting.providers or default_providers_path()),
-        ("--spawn-rate", order.spawn_rate),
-        ("--run-time", None if order.run_time_s is None else f"{order.run_time_s:.0f}s"),
-        ("--stop-timeout", None if order.stop_timeout_s is None else f"{order.stop_timeout_s:.0f}s"),
-        ("--processes", setting.processes),
-        ("--max-tokens", order.max_tokens),
-        ("--temperature", order.temperature),
-        ("--extra-body", order.extra_body or None),
-        ("--max-requests", order.max_requests),
-        ("--metrics-port", setting.metrics_port),
-        ("--seed", order.seed),
-        *(("--header", text) for text in order.headers),
-    ]
-    return [order.scenario, "--yes", *(f"{name}={value}" for name, value in pairs if value is not None)]
+def _intention(asked: Asked) -> str:
+    sizes = ", ".join(level.number for level in asked.levels)
+    unit = "users" if asked.levels[0].unit == "users" else "req/s"
+    more = f", then a search: at most {asked.most_runs} runs in all" if asked.adaptive else ""
+    again = "; the chosen level is run again" if asked.confirm else ""
+    return f"sweep of {sizes} {unit}{more}{again}; the highest of these levels:\n"
+
+
+def _load(level: Level) -> dict[str, Any]:
+    return {"rate": level.size} if level.unit == "rate" else {"users": round(level.size)}
+
+
+def _kept(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of the runs, for a sweep that is resumed. Whoever resumes says again what may be spent."""
+    left_out = (*_OWN, "yes", "max_usd", "out")
+    return {
+        key: str(value.absolute()) if isinstance(value, Path) else value
+        for key, value in options.items()
+        if key not in left_out and value is not None
+    }
+
+
+def _as_it_was(book: Book, options: dict[str, Any]) -> dict[str, Any]:
+    """What the sweep was begun with, so that all of its levels ask the same; new are only caps and consent."""
+    kept = {**book.options, "endpoint": options["endpoint"] or str(book.endpoint)} if book.options else {}
+    if kept.get("providers") is not None:
+        kept["providers"] = Path(kept["providers"])
+    if "headers" in kept:
+        kept["headers"] = tuple(kept["headers"])
+    return {**options, **kept}
 
 
 def _new_folder(out: Path, scenario: str) -> Path:
-    stamp = _stamp(wall_ns())
+    stamp = f"{datetime.fromtimestamp(wall_ns() / 1e9, UTC):%Y%m%d-%H%M%S}"
     folder = out / f"{stamp}-sweep-{Path(scenario).stem}"
     folder.mkdir(parents=True)
     draft = out / f".latest-{stamp}"
     draft.symlink_to(folder.name, target_is_directory=True)
     draft.replace(out / "latest")
     return folder
-
-
-def _stamp(at_ns: int) -> str:
-    from datetime import UTC, datetime
-
-    return f"{datetime.fromtimestamp(at_ns / 1e9, UTC):%Y%m%d-%H%M%S}"
-
-
-def _is_finished(folder: Path) -> bool:
-    """Only a run whose books were closed and whose report was made counts."""
-    try:
-        return read_manifest(folder).finished and (folder / "run.json").exists()
-    except (OSError, msgspec.MsgspecError):
-        return False
-
-
-def _spent_usd(folder: Path, otherwise: float) -> float:
-    """At most what a level has cost, unknown usage at its worst case; `otherwise` where nobody can tell any more."""
-    if not folder.exists():
-        return 0.0
-    try:
-        bill = read_economics(folder).test_bill
-    except InputError:
-        return otherwise
-    return (bill.usd_known or 0.0) + (bill.usd_unknown_max or 0.0)
-
-
-def _put_aside(folder: Path) -> None:
-    """An unfinished level is evidence, so it is renamed, never deleted."""
-    number = 1
-    while folder.exists():
-        aside = folder.with_name(f"{folder.name}.unfinished-{number}")
-        if not aside.exists():
-            folder.rename(aside)
-        number += 1
-
-
-def _read(folder: Path) -> SweepFile:
-    path = folder / "sweep.json"
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=SweepFile)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise InputError([Mistake(str(path), "", str(error), "a sweep folder")]) from error
-
-
-def _write(folder: Path, sweep: SweepFile) -> None:
-    (folder / "sweep.json").write_text(json.dumps(msgspec.to_builtins(sweep), indent=2) + "\n")

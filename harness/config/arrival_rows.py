@@ -23,14 +23,25 @@ _KINDS_OF = {
     "trace": ("trace",),
     "time_scale": ("trace",),
     "stagger_s": ("closed",),
-    "max_in_flight": ("poisson", "constant", "gamma", "trace"),
+    "ahead": ("queued",),
+    "max_in_flight": ("queued", "poisson", "constant", "gamma", "trace"),
 }
+#: kind -> the key that it cannot do without, and what that is
+_NEEDED = {
+    "poisson": ("rate", "requests per second"),
+    "constant": ("rate", "requests per second"),
+    "gamma": ("rate", "requests per second"),
+    "trace": ("trace", "the path of a trace"),
+    "queued": ("ahead", "how many calls always wait for their first token"),
+}
+#: Calls of a queue, where nobody says otherwise: an endpoint that takes in everything would be asked ever more.
+QUEUE_LIMIT = 1024
 
 
 class ArrivalsRow(Row):
     """When requests leave."""
 
-    kind: Literal["closed", "poisson", "constant", "gamma", "trace"] = "closed"
+    kind: Literal["closed", "queued", "poisson", "constant", "gamma", "trace"] = "closed"
     rate: Positive | None = Field(default=None, description="requests/s of all users together")
     cv: Positive = Field(default=2.0, description="gamma: coefficient of variation of the gaps; above 1: bursts")
     levels: list[Level] = Field(default=[], description="[second, factor] points: ramps, and steps at equal seconds")
@@ -38,6 +49,7 @@ class ArrivalsRow(Row):
     trace: Text | None = Field(default=None, description="Mooncake JSONL, Azure LLM or BurstGPT CSV")
     time_scale: Positive = 1.0
     stagger_s: Price = 0.0
+    ahead: Count | None = Field(default=None, description="calls that always wait for their first token")
     max_in_flight: Count | None = None
 
     def value(self, users: int, folder: Path) -> Arrivals:
@@ -53,7 +65,8 @@ class ArrivalsRow(Row):
             trace=None if self.trace is None else str((folder / Path(self.trace).expanduser()).absolute()),
             time_scale=self.time_scale,
             stagger_s=self.stagger_s,
-            max_in_flight=self.max_in_flight,
+            ahead=self.ahead,
+            max_in_flight=QUEUE_LIMIT if self.kind == "queued" and not self.max_in_flight else self.max_in_flight,
         )
 
 
@@ -67,9 +80,8 @@ def check_arrivals(document: Document, root: Any, mistakes: list[Mistake]) -> No
         if key in _KINDS_OF and isinstance(kind, str) and kind not in _KINDS_OF[key]:
             expected = f"kind: {' or '.join(_KINDS_OF[key])}"
             mistakes.append(mistake_at(document, ("arrivals", key), f"{key} with kind {kind}", expected))
-    needed = "trace" if kind == "trace" else "rate"
-    if kind in _KINDS_OF[needed] and found.get(needed) is None:
-        expected = "the path of a trace" if needed == "trace" else "requests per second"
+    needed, expected = _NEEDED.get(kind, ("", "")) if isinstance(kind, str) else ("", "")
+    if needed and found.get(needed) is None:
         mistakes.append(mistake_at(document, ("arrivals",), f"no {needed}", expected))
     if found.get("levels") and found.get("curve"):
         mistakes.append(mistake_at(document, ("arrivals", "curve"), "levels and curve", "one of them"))

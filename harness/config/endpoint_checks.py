@@ -26,6 +26,8 @@ _WIDE = _HALF | {"fp32"}
 _OWN_BODY = frozenset(
     {"model", "messages", "prompt", "stream", "stream_options", "max_tokens", "max_completion_tokens"}
 )
+#: Dialects whose server answers 400 to the thoughts of an earlier turn, or throws them away: ordinary turns go without.
+_WITHOUT_THOUGHTS = frozenset({"deepseek"})
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*", re.ASCII)
 _OWN_HEADERS = frozenset({"host", "content-length", "content-type", "transfer-encoding", "connection", "x-request-id"})
@@ -144,6 +146,9 @@ def _check_request(entry: _Entry) -> None:
     request = entry.found.get("request")
     if not isinstance(request, dict):
         return
+    if request.get("keeps_reasoning") is True and entry.found.get("dialect") in _WITHOUT_THOUGHTS:
+        found = f"thoughts of earlier turns for a {entry.found['dialect']} endpoint"
+        entry.tell(("request", "keeps_reasoning"), found, "false: it takes no thoughts back in ordinary turns")
     body, headers = request.get("extra_body"), request.get("headers")
     for name in body if isinstance(body, dict) else ():
         if name in _OWN_BODY:

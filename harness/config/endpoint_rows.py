@@ -93,6 +93,7 @@ class RequestRow(Row):
     cap_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     include_usage: bool = True
     continuous_usage: bool = False
+    keeps_reasoning: bool = False
     extra_body: dict[str, Any] = Field(default={})
     headers: dict[str, str] = Field(default={})
 

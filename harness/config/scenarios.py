@@ -1,11 +1,12 @@
 """loadtests/scenarios/*.yaml, or a user's own file -> Scenario."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, PlainValidator
 
 from harness.config.arrival_rows import ArrivalsRow, check_arrivals
 from harness.config.catalog_rows import Count, Positive, Price, Text
@@ -13,7 +14,7 @@ from harness.config.documents import Document, read_document
 from harness.config.rows import Row, check_row, in_file_order, mistake_at, near_miss, shown
 from harness.errors import InputError, Mistake
 from harness.load.datasets import FORMATS, read_dataset
-from harness.load.lengths import FORMS, read_lengths
+from harness.load.lengths import FORMS, MOST_TOKENS, PAUSE_FORMS, read_lengths, read_pauses
 from harness.load.prompts import FAMILIES
 from harness.load.scenarios import Scenario, Workload
 
@@ -29,6 +30,31 @@ _CACHE = r"^(cold|as_is|share:0?\.\d{1,4})$"
 _GATE_SHAPE = re.compile(r"\s*\w+\s*\(\s*[\w.:/-]+\s*\)\s*(<=|>=|==|!=|<|>)\s*[-+.0-9eE]+\s*", re.ASCII)
 
 
+def _readable(read: Callable[[str], object], number: type[int] | type[float]) -> PlainValidator:
+    """A field that is a number or a short text, kept as the text; a union of types would tell every wrong one twice."""
+
+    def check(found: object) -> str | None:
+        if found is None:
+            return None
+        if isinstance(found, bool) or not isinstance(found, str | int | number):
+            raise ValueError
+        read(str(found))
+        return str(found)
+
+    return PlainValidator(check)
+
+
+def _system(found: object) -> object:
+    is_length = isinstance(found, int) and not isinstance(found, bool) and 1 <= found <= MOST_TOKENS
+    if found is None or is_length or (isinstance(found, str) and found.strip()):
+        return found
+    raise ValueError
+
+
+Counts = Annotated[str | None, _readable(read_lengths, int)]
+Seconds = Annotated[str | None, _readable(read_pauses, float)]
+
+
 class WorkloadRow(Row):
     """What is asked."""
 
@@ -37,20 +63,24 @@ class WorkloadRow(Row):
     format: Text | None = Field(default=None, description=f"of {', '.join(FORMATS)}")
     difficulty: Annotated[int, Field(ge=1, le=6)] = 2
     isl_tokens: Count | None = None
-    isl: Text | int | None = Field(default=None, description=f"lengths of prompts in tokens: {FORMS}")
-    osl: Text | int | None = Field(default=None, description=f"caps of answers in tokens: {FORMS}")
+    isl: Counts = Field(default=None, description=f"lengths of prompts in tokens: {FORMS}")
+    osl: Counts = Field(default=None, description=f"caps of answers in tokens: {FORMS}")
     cache: Annotated[str, Field(pattern=_CACHE, description="cold, as_is, or share:0.56 (a share below 1)")] = "cold"
     max_tokens: Count = 1024
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     fixed_length: bool = False
+    turns: Counts = Field(default=None, description=f"turns of a conversation: {FORMS}")
+    think_time: Seconds = Field(default=None, description=f"before a user asks again: {PAUSE_FORMS}")
+    system: Annotated[str | int | None, PlainValidator(_system)] = Field(
+        default=None, description="a system prompt: its text, or its length in tokens"
+    )
 
     def value(self) -> Workload:
         """The same, as a value."""
-        own = self.model_dump(exclude={"families", "isl", "osl"})
-        isl, osl = (None if text is None else str(text) for text in (self.isl, self.osl))
-        if isl is not None:
-            own["isl_tokens"] = round(read_lengths(isl).mean)
-        return Workload(families=tuple(self.families), isl=isl, osl=osl, **own)
+        own = self.model_dump(exclude={"families"})
+        if self.isl is not None:
+            own["isl_tokens"] = round(read_lengths(self.isl).mean)
+        return Workload(families=tuple(self.families), **own)
 
 
 class ScenarioRow(Row):
@@ -65,6 +95,7 @@ class ScenarioRow(Row):
     stop_timeout_s: Price = 30.0
     slos: dict[str, Positive] = Field(default={}, description="metric: upper limit in seconds")
     gates: list[Text] = Field(default=[])
+    stop_when_oversaturated: bool = False
     arrivals: ArrivalsRow = Field(default=ArrivalsRow(), description="when requests leave; default: closed loop")
 
 
@@ -128,6 +159,7 @@ def _check_meaning(document: Document, mistakes: list[Mistake]) -> None:
             mistakes.append(mistake_at(document, ("gates", index), shown(gate), expected))
     if isinstance(workload, dict):
         _check_lengths(document, workload, mistakes)
+        _check_conversations(document, root, mistakes)
     _check_times(document, root, mistakes)
     check_arrivals(document, root, mistakes)
 
@@ -150,15 +182,29 @@ def _check_lengths(document: Document, workload: dict[str, Any], mistakes: list[
         mistakes.append(mistake_at(document, ("workload", "format"), shown(form), expected))
     if file is not None and (workload.get("isl") or workload.get("isl_tokens")):
         mistakes.append(mistake_at(document, ("workload", "file"), "a file and a prompt length", "one of the two"))
-    for name in ("isl", "osl"):
-        text = workload.get(name)
-        try:
-            if isinstance(text, str | int):
-                read_lengths(str(text))
-        except ValueError as error:
-            mistakes.append(mistake_at(document, ("workload", name), shown(text), str(error)))
     if workload.get("isl") is not None and workload.get("isl_tokens") is not None:
         mistakes.append(mistake_at(document, ("workload", "isl"), "isl and isl_tokens", "one of the two"))
     sized = workload.get("isl") is not None or workload.get("isl_tokens") is not None
-    if str(workload.get("cache", "")).startswith("share:") and not sized:
+    if _has_share(workload) and not sized:
         mistakes.append(mistake_at(document, ("workload", "cache"), "a share of an unknown length", "isl: as well"))
+
+
+def _has_share(workload: dict[str, Any]) -> bool:
+    return str(workload.get("cache", "")).startswith("share:")
+
+
+def _check_conversations(document: Document, root: Any, mistakes: list[Mistake]) -> None:
+    """What needs users who wait for an answer, and who shares what with whom."""
+    workload, arrivals = root["workload"], root.get("arrivals")
+    kind = arrivals.get("kind", "closed") if isinstance(arrivals, dict) else "closed"
+    for name, what in (("turns", "conversations"), ("think_time", "users who think")):
+        if workload.get(name) is not None and kind != "closed":
+            expected = f"kind: closed; {what} wait for answers, planned arrivals do not"
+            mistakes.append(mistake_at(document, ("workload", name), f"{name} with arrivals of kind {kind}", expected))
+    sharing = [name for name in ("turns", "system") if workload.get(name) is not None]
+    if sharing and _has_share(workload):
+        expected = "cold or as_is: what a conversation shares is its history and its system prompt"
+        mistakes.append(mistake_at(document, ("workload", "cache"), f"a share with {' and '.join(sharing)}", expected))
+    if workload.get("system") is not None and workload.get("file") is not None:
+        expected = "one of the two: rows bring their own system messages"
+        mistakes.append(mistake_at(document, ("workload", "system"), "a file and a system prompt", expected))

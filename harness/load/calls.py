@@ -64,6 +64,8 @@ class Identity(msgspec.Struct, frozen=True, array_like=True):
     prompt_id: str | None = None
     family: str | None = None
     cap_tokens: int | None = None
+    conversation: int | None = None
+    turn: int | None = None
 
 
 class Call(msgspec.Struct, frozen=True, array_like=True):

@@ -9,6 +9,7 @@ import os
 import re
 import socket
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
@@ -23,6 +24,8 @@ from harness.providers import Endpoint, RequestOptions
 
 #: Dialects whose server can be told to ignore the end-of-sequence token.
 IGNORES_EOS = frozenset({"vllm", "llamacpp"})
+#: Fields of a message in which thoughts can go back; a tag inside the content goes back there, a summary not at all.
+_THOUGHT_FIELDS = frozenset({"reasoning", "reasoning_content"})
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*\Z")
@@ -84,7 +87,7 @@ def build_call(plan: Plan, prompt: Asked, identity: Identity, target: Target, ke
         stream=bool(body["stream"]),
         deadlines=_deadlines(plan.deadlines),
         keep_deltas=plan.keep_deltas,
-        keep_text=plan.keep_answers,
+        keep_text=plan.keep_answers or workload.turns is not None,  # a history needs the answers
         fixed_length=fixed_length,
     )
 
@@ -105,6 +108,17 @@ def build_plain(endpoint: Endpoint, plain: Plain, target: Target, key: str | Non
         deadlines=Deadlines(connect_s=min(10.0, total_s), ttft_s=total_s, gap_s=total_s, total_s=total_s),
         keep_deltas=False,
     )
+
+
+def said_by_model(request: RequestOptions, answer: str, reasoning: str | None, field: str | None) -> dict[str, str]:
+    """An answer as a message of the history. Thoughts are dropped, unless the endpoint wants them back as it sent them:
+    in the field of their own (`field`), or by their tag inside the content."""
+    said = {"role": "assistant", "content": answer}
+    if not request.keeps_reasoning or not reasoning or field is None:
+        return said
+    if field in _THOUGHT_FIELDS:
+        return {**said, field: reasoning}
+    return said if field.startswith("reasoning_details") else {**said, "content": reasoning + answer}
 
 
 def base_path(endpoint: Endpoint) -> str:
@@ -201,15 +215,18 @@ def _deadlines(overrides: Mapping[str, float]) -> Deadlines:
 
 
 def _split_url(endpoint: Endpoint) -> SplitResult:
+    return _split(endpoint.name, endpoint.base_url)
+
+
+@lru_cache(maxsize=64)  # asked twice a request
+def _split(name: str, base_url: str) -> SplitResult:
     try:
-        url = urlsplit(endpoint.base_url)
+        url = urlsplit(base_url)
         fine = url.scheme in {"http", "https"} and bool(url.hostname) and (url.port is None or url.port > 0)
     except ValueError:
         fine = False
-    if not fine or url.username or re.search(r"[\x00-\x20\x7f]", endpoint.base_url) or not endpoint.base_url.isascii():
-        raise InputError(
-            [Mistake(endpoint.name, "base_url", repr(endpoint.base_url), "http://host[:port][/path] without user name")]
-        )
+    if not fine or url.username or re.search(r"[\x00-\x20\x7f]", base_url) or not base_url.isascii():
+        raise InputError([Mistake(name, "base_url", repr(base_url), "http://host[:port][/path] without user name")])
     return url
 
 

@@ -2,13 +2,14 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from harness.errors import InputError, Mistake
-from harness.load.arrivals.traces import digest_of, read_trace
+from harness.load.arrivals.traces import TraceRow, digest_of, read_trace
+from harness.load.blocks import shared_share
 from harness.load.limits import no_room_for
 from harness.load.scenarios import Arrivals, Plan, Scenario
 from harness.providers import Endpoint
@@ -44,6 +45,9 @@ class Order:
     rate: float | None = None  # requests/s of all users together: an open loop
     arrivals: Literal["poisson", "constant", "gamma"] | None = None
     max_in_flight: int | None = None
+    trace: str | None = None  # path of a trace to replay, instead of the scenario's own arrivals
+    time_scale: float | None = None
+    stop_when_oversaturated: bool = False
 
 
 def mistakes_in(order: Order, workers: int = 1) -> list[Mistake]:
@@ -65,11 +69,12 @@ def make_plan(order: Order, endpoint: Endpoint, scenario: Scenario, *, run_id: s
     if order.max_usd is not None and endpoint.price_card is None:
         found.append(Mistake("command line", "--max-usd", f"no price card on {endpoint.name}", "an entry with a price"))
     planned = overlay(order, scenario)
-    found += _arrival_mistakes(order, planned.arrivals)
+    found += _arrival_mistakes(order, planned)
+    found += _waiting_mistakes(order, planned)
     found += no_room_for(planned.users, workers, one_machine=False)
     if found:
         raise InputError(found)
-    planned = replace(planned, arrivals=_with_trace(planned.arrivals))
+    planned = _with_trace(planned)
     return Plan(
         run_id=run_id,
         seed=order.seed,
@@ -86,6 +91,7 @@ def make_plan(order: Order, endpoint: Endpoint, scenario: Scenario, *, run_id: s
 
 def overlay(order: Order, scenario: Scenario) -> Scenario:
     """The scenario with everything that the order overrides."""
+    scenario = _shortened(order, scenario)
     workload = replace(
         scenario.workload,
         **_given(max_tokens=order.max_tokens, temperature=order.temperature),
@@ -100,36 +106,103 @@ def overlay(order: Order, scenario: Scenario) -> Scenario:
             stop_timeout_s=order.stop_timeout_s,
         ),
         arrivals=_arrivals(order, scenario),
+        stop_when_oversaturated=order.stop_when_oversaturated or scenario.stop_when_oversaturated,
     )
+
+
+def _shortened(order: Order, scenario: Scenario) -> Scenario:
+    """A run that is cut short keeps its shape: warm-up and stagger shrink along, or nothing would be measured; but not
+    below a quarter of the run, or nothing would be warm."""
+    if order.run_time_s is None or order.run_time_s >= scenario.run_time_s:
+        return scenario
+    share, quarter_s = order.run_time_s / scenario.run_time_s, order.run_time_s / 4
+
+    def shrunk(seconds: float) -> float:
+        return max(seconds * share, min(seconds, quarter_s))
+
+    warm_up_s = None if scenario.warm_up_s is None else shrunk(scenario.warm_up_s)
+    arrivals = replace(scenario.arrivals, stagger_s=shrunk(scenario.arrivals.stagger_s))
+    return replace(scenario, warm_up_s=warm_up_s, arrivals=arrivals)
 
 
 def _arrivals(order: Order, scenario: Scenario) -> Arrivals:
     """A rate makes an open loop: Poisson, where neither flag nor file says otherwise. Without one, a user keeps its
-    own rate, so that more users are more load."""
+    own rate, so that more users are more load. A trace takes the place of whatever the scenario has."""
+    if order.trace is not None:
+        return Arrivals(
+            kind="trace",
+            trace=str(Path(order.trace).expanduser().absolute()),
+            time_scale=order.time_scale or scenario.arrivals.time_scale,
+            max_in_flight=order.max_in_flight or scenario.arrivals.max_in_flight,
+        )
     arrivals = scenario.arrivals
     kind = order.arrivals or ("poisson" if order.rate is not None and arrivals.kind == "closed" else arrivals.kind)
     own = None if order.rate is None else order.rate / max(order.users or scenario.users, 1)
-    return replace(arrivals, kind=kind, **_given(rate_per_user=own, max_in_flight=order.max_in_flight))
+    given = _given(rate_per_user=own, max_in_flight=order.max_in_flight, time_scale=order.time_scale)
+    return replace(arrivals, kind=kind, **given)
 
 
-def _arrival_mistakes(order: Order, arrivals: Arrivals) -> list[Mistake]:
-    found = []
+def _arrival_mistakes(order: Order, planned: Scenario) -> list[Mistake]:
+    arrivals, found = planned.arrivals, []
     if order.rate is not None and arrivals.kind == "trace":
-        found.append(Mistake("command line", "--rate", "a trace", "time_scale in its scenario: a trace has its times"))
+        found.append(Mistake("command line", "--rate", "a trace", "--time-scale X: a trace has its own times"))
+    if order.rate is not None and arrivals.kind == "queued":
+        found.append(Mistake("command line", "--rate", "a queue", "another scenario: a queue has no rate"))
+    if order.arrivals is not None and order.trace is not None:
+        found.append(Mistake("command line", "--arrivals", "a trace", "one of --trace and --arrivals"))
+    if order.time_scale is not None and arrivals.kind != "trace":
+        found.append(Mistake("command line", "--time-scale", f"{arrivals.kind} arrivals", "a trace: --trace FILE"))
     if arrivals.kind in ("poisson", "constant", "gamma") and arrivals.rate_per_user is None:
         found.append(Mistake("command line", "--arrivals", f"{arrivals.kind} without a rate", "--rate R"))
-    if order.max_in_flight is not None and not arrivals.open_loop:
+    if order.max_in_flight is not None and arrivals.users_ask:
         expected = "--rate R: in a closed loop the users are the cap"
         found.append(Mistake("command line", "--max-in-flight", "a closed loop", expected))
+    if planned.stop_when_oversaturated and not arrivals.open_loop:
+        expected = "--rate R: only planned requests can come faster than they are served"
+        found.append(Mistake("command line", "--stop-when-oversaturated", f"{arrivals.kind} arrivals", expected))
     return found
 
 
-def _with_trace(arrivals: Arrivals) -> Arrivals:
-    """Read the trace once before anything is sent; its hash goes along, so that every worker replays the same one."""
+def _waiting_mistakes(order: Order, planned: Scenario) -> list[Mistake]:
+    """A conversation waits for its answers, and so does a user who thinks; planned arrivals wait for nothing."""
+    workload, kind = planned.workload, planned.arrivals.kind
+    waits = [name for name in ("turns", "think_time") if getattr(workload, name) is not None]
+    if kind == "closed" or not waits:
+        return []
+    flag = "--trace" if order.trace is not None else "--rate" if order.rate is not None else "--arrivals"
+    expected = "--users N: a closed loop, whose users wait for answers"
+    return [Mistake("command line", flag, f"{kind} arrivals for a workload with {' and '.join(waits)}", expected)]
+
+
+def _with_trace(scenario: Scenario) -> Scenario:
+    """Read the trace once before anything is sent; its hash goes along, so that every worker replays the same one.
+
+    Lengths of the workload are then the trace's: the mean prompt and the longest answer.
+    """
+    arrivals = scenario.arrivals
     if arrivals.trace is None:
-        return arrivals
-    read_trace(Path(arrivals.trace))
-    return replace(arrivals, trace_sha256=digest_of(Path(arrivals.trace)))
+        return scenario
+    path = Path(arrivals.trace)
+    rows = read_trace(path)
+    told = replace(
+        arrivals,
+        trace_sha256=digest_of(path),
+        trace_rows=len(rows),
+        trace_s=rows[-1].at_s,
+        trace_shared=_shared(scenario, rows),
+    )
+    mean = round(sum(row.input_tokens for row in rows) / len(rows))
+    own = {"isl": None, "osl": None, "isl_tokens": mean} if scenario.workload.file is None else {"osl": None}
+    workload = replace(scenario.workload, max_tokens=max(row.output_tokens for row in rows), **own)
+    return replace(scenario, workload=workload, arrivals=told)
+
+
+def _shared(scenario: Scenario, rows: Sequence[TraceRow]) -> float | None:
+    """Of the rows that the run time holds; None where the trace does not tell what its prompts are made of."""
+    held = [row for row in rows if row.at_s / scenario.arrivals.time_scale < scenario.run_time_s]
+    if scenario.workload.file is not None or not any(row.hash_ids for row in held):
+        return None
+    return shared_share((row.hash_ids, row.input_tokens) for row in held)
 
 
 def _given(**values: Any) -> dict[str, Any]:
@@ -149,6 +222,7 @@ def _number_mistakes(order: Order) -> list[Mistake]:
         ("--seed", order.seed, 0),
         ("--rate", order.rate, 1e-6),
         ("--max-in-flight", order.max_in_flight, 1),
+        ("--time-scale", order.time_scale, 1e-6),
     )
     return [
         Mistake("command line", flag, str(value), f"a number >= {low:g}")

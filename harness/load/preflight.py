@@ -11,7 +11,8 @@ from harness.load.calls import Identity
 from harness.load.client import Client
 from harness.load.clock import now_ns
 from harness.load.dialects import build_call, request_path, resolve_target
-from harness.load.prompts import filler_text, make_prompt
+from harness.load.filler import filler_text
+from harness.load.prompts import make_prompt
 from harness.load.ruler import calibrated
 from harness.load.scenarios import Plan, Scenario, Workload
 from harness.load.stream.chunk import error_text
@@ -54,7 +55,7 @@ def _ask(plan: Plan, key: str | None, client: Client) -> dict[str, Any]:
     if record.outcome not in _ANSWERED and not (record.outcome is Outcome.EMPTY and record.finish_reason == "length"):
         raise _complaint(record, plan.endpoint, key, client)
     facts = _facts(record)
-    if plan.scenario.workload.isl_tokens is not None:
+    if _longest(plan.scenario.workload) is not None:
         facts["ruler"] = _ruler(plan, key, client)
     return facts
 
@@ -76,7 +77,7 @@ def _asked(plan: Plan, key: str | None, client: Client, question: _Question) -> 
 
 def _ruler(plan: Plan, key: str | None, client: Client) -> dict[str, Any] | None:
     """Tokens per character at this endpoint, from a few more tiny calls; None where it does not count tokens."""
-    bare = replace(plan.scenario.workload, isl_tokens=None, isl=None, cache="cold")
+    bare = replace(plan.scenario.workload, isl_tokens=None, isl=None, system=None, cache="cold")
     families = dict.fromkeys(bare.families[:_MOST_SAMPLES])
     samples = {
         name: make_prompt(replace(bare, families=(name,)), plan.seed, 0, "calibration").messages[0]["content"]
@@ -88,9 +89,15 @@ def _ruler(plan: Plan, key: str | None, client: Client) -> dict[str, Any] | None
         counted = record.outcome in _ANSWERED or record.finish_reason == "length"
         return record.input_tokens if counted and record.token_source != "estimate" else None
 
-    long = min(_LONGEST_SAMPLE_CHARS, max(2 * _SHORT_SAMPLE_CHARS, 2 * (plan.scenario.workload.isl_tokens or 0)))
+    long = min(_LONGEST_SAMPLE_CHARS, max(2 * _SHORT_SAMPLE_CHARS, 2 * (_longest(plan.scenario.workload) or 0)))
     ruler = calibrated(filler_text, samples, ask, (_SHORT_SAMPLE_CHARS, long))
     return None if ruler is None else asdict(ruler)
+
+
+def _longest(workload: Workload) -> int | None:
+    """The longest text that must be brought to a length, tokens; None: there is none."""
+    lengths = [length for length in (workload.isl_tokens, workload.system) if isinstance(length, int)]
+    return max(lengths, default=None)
 
 
 def _facts(record: StreamRecord) -> dict[str, Any]:

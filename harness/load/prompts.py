@@ -2,12 +2,12 @@
 from its prompt_id alone."""
 
 import hashlib
-import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from harness.load.datasets import row_id, row_of
+from harness.load.blocks import text_of_blocks
+from harness.load.datasets import Messages, row_id, row_of
 from harness.load.families import (
     algebra,
     arithmetic,
@@ -24,6 +24,7 @@ from harness.load.families import (
     zebra,
 )  # fmt: skip
 from harness.load.families.problem import Family, Problem
+from harness.load.filler import filler_text
 from harness.load.lengths import read_lengths
 from harness.load.ruler import Ruler
 from harness.load.scenarios import Workload
@@ -40,22 +41,21 @@ FAMILIES: dict[str, Family] = {
 #: usual length of an English token; the endpoint's own usage says what a prompt really cost
 CHARS_PER_TOKEN = 4
 
+_SYSTEM_HEAD = "You are a careful assistant. What you may need to know: "
 _FILLER_HEAD = "Background, not needed for the problem: "
-#: plain words without digits, so that no filler looks like an answer
-_FILLER_WORDS = (
-    "river stone window garden market winter letter bridge carpet silver forest candle harbor meadow pencil kitchen "
-    "summer village mirror basket ladder island pocket shadow blanket orchard lantern valley feather copper"
-).split()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """What one request asks. `prompt_id` = "family:difficulty:seed:ordinal"."""
+    """What one request asks. `prompt_id` = "family:difficulty:seed:ordinal" names the problem, whoever asks it when;
+    `conversation` and `turn` (from 1) its place, None where every request stands alone."""
 
     prompt_id: str
     family: str
-    messages: tuple[dict[str, str], ...]
+    messages: Messages
     max_tokens: int
+    conversation: int | None = None
+    turn: int | None = None
 
 
 #: How many different shared beginnings a run has; the first prompt of each one is a miss.
@@ -63,19 +63,24 @@ SHARED_PREFIXES = 4
 _PLAIN = Ruler(filler_rate=1 / CHARS_PER_TOKEN, text_rate=1 / CHARS_PER_TOKEN)
 
 
-def make_prompt(workload: Workload, seed: int, ordinal: int, nonce: str, ruler: Ruler = _PLAIN) -> Prompt:
-    """The prompt of one request: families in turn by ordinal; a cold prompt begins with a line of its own."""
+def make_prompt(workload: Workload, seed: int, ordinal: int, nonce: str | None, ruler: Ruler = _PLAIN) -> Prompt:
+    """What a user says: families in turn by ordinal. A cold prompt begins with a line of its own, made from `nonce`;
+    None: a later turn of a conversation, whose history is its own already."""
     if workload.file is not None and workload.format is not None:
         return _prompt_of_file(workload, seed, ordinal, nonce)
     prompt_id = _prompt_id(workload, seed, ordinal)
     family = FAMILIES[prompt_id.partition(":")[0]]
     question = f"{family.instruction}\n\n{problem_of(prompt_id).text}"
-    head = "" if workload.cache == "as_is" else _cold_line(nonce, seed, ordinal)
+    warm = workload.cache == "as_is" or workload.blocks or nonce is None
+    head = "" if nonce is None or warm else _cold_line(nonce, seed, ordinal)
     tokens = input_tokens(workload, seed, ordinal)
+    room = ruler.filler_chars(tokens or 0, family.name, len(head) + len(question))
     shared = _shared_prefix(workload, tokens, f"{nonce}:{seed}:{ordinal % SHARED_PREFIXES}", ruler)
+    if workload.blocks:  # a trace says itself what its prompts share
+        key = f"{seed}" if workload.cache == "as_is" else f"{nonce}:{seed}"
+        shared = text_of_blocks(workload.blocks, max(room - 2, 0), ruler.filler_rate, key) + "\n\n"
     # a shared beginning is filler, too: it takes its room from the prompt's own
-    room = ruler.filler_chars(tokens or 0, family.name, len(head) + len(question)) - len(shared)
-    filler = _filler(room, f"{seed}:{ordinal}")
+    filler = _filler(room - len(shared), f"{seed}:{ordinal}")
     return Prompt(
         prompt_id=prompt_id,
         family=family.name,
@@ -84,16 +89,32 @@ def make_prompt(workload: Workload, seed: int, ordinal: int, nonce: str, ruler: 
     )
 
 
-def _prompt_of_file(workload: Workload, seed: int, ordinal: int, nonce: str) -> Prompt:
+def _prompt_of_file(workload: Workload, seed: int, ordinal: int, nonce: str | None) -> Prompt:
     prompt_id = row_id(workload.file or "", workload.format or "", ordinal)
-    head = "" if workload.cache == "as_is" else _cold_line(nonce, seed, ordinal)
-    first, *rest = row_of(prompt_id).messages
+    messages = row_of(prompt_id).messages
+    if nonce is None:
+        messages = tuple(message for message in messages if message["role"] != "system") or messages
+    elif workload.cache != "as_is":
+        first, *rest = messages
+        messages = ({**first, "content": _cold_line(nonce, seed, ordinal) + first["content"]}, *rest)
     return Prompt(
         prompt_id=prompt_id,
         family=workload.format or "",
-        messages=({**first, "content": head + first["content"]}, *rest),
+        messages=messages,
         max_tokens=output_tokens(workload, seed, ordinal),
     )
+
+
+def system_message(workload: Workload, nonce: str, ruler: Ruler = _PLAIN) -> Messages:
+    """What stands before everything that all users of a run say, the same for each; cold: new in every run."""
+    if workload.system is None:
+        return ()
+    tag = "" if workload.cache == "as_is" else _tagged("context", f"system:{nonce}")
+    if isinstance(workload.system, str):
+        return ({"role": "system", "content": tag + workload.system},)
+    head = tag + _SYSTEM_HEAD
+    room = ruler.filler_chars(workload.system, "", len(head))
+    return ({"role": "system", "content": head + filler_text(room, "system")},)
 
 
 def input_tokens(workload: Workload, seed: int, ordinal: int) -> int | None:
@@ -109,11 +130,6 @@ def output_tokens(workload: Workload, seed: int, ordinal: int) -> int:
 
 
 _lengths = lru_cache(maxsize=16)(read_lengths)
-
-
-def filler_text(chars: int, key: str = "calibration") -> str:
-    """Exactly `chars` characters of the text that prompts are filled with."""
-    return " ".join(_words(chars, key))[:chars].ljust(chars, ".")
 
 
 @lru_cache(maxsize=4096)
@@ -137,8 +153,11 @@ def _prompt_id(workload: Workload, seed: int, ordinal: int) -> str:
 
 def _cold_line(nonce: str, seed: int, ordinal: int) -> str:
     # hashed with the ordinal, or all prompts of one run would share the head and hit each other's cached prefix
-    tag = hashlib.blake2b(f"{nonce}:{seed}:{ordinal}".encode(), digest_size=8).hexdigest()
-    return f"[session {tag}]\n"
+    return _tagged("session", f"{nonce}:{seed}:{ordinal}")
+
+
+def _tagged(word: str, key: str) -> str:
+    return f"[{word} {hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}]\n"
 
 
 def _shared_prefix(workload: Workload, tokens: int | None, key: str, ruler: Ruler) -> str:
@@ -146,16 +165,11 @@ def _shared_prefix(workload: Workload, tokens: int | None, key: str, ruler: Rule
     if not workload.shared_share or not tokens:
         return ""
     chars = round((workload.shared_share * tokens - ruler.fixed_tokens) / ruler.filler_rate)
-    tag = hashlib.blake2b(f"shared:{key}".encode(), digest_size=8).hexdigest()
-    return f"[context {tag}]\n{filler_text(max(chars - 28, 0), tag)}\n\n" if chars > 28 else ""
+    tag = _tagged("context", f"shared:{key}")
+    return f"{tag}{filler_text(chars - 28, tag)}\n\n" if chars > 28 else ""
 
 
 def _filler(room: int, key: str) -> str:
     """Deterministic words that take up `room` characters, never more."""
     room -= len(_FILLER_HEAD) + 2
     return f"{_FILLER_HEAD}{filler_text(room, key)}\n\n" if room > 0 else ""
-
-
-def _words(chars: int, key: str) -> list[str]:
-    # five letters and up, and a space; a longer text of the same key begins with the shorter one
-    return random.Random(f"filler:{key}").choices(_FILLER_WORDS, k=chars // 5 + 1)

@@ -14,6 +14,8 @@ class Workload:
 
     `isl`, `osl`: distributions of lengths (see lengths.py); `isl_tokens` is then the mean of `isl`, `max_tokens` the
     most that `osl` may ask. `cache`: cold, as_is, or share:x (that share of every prompt begins like others do).
+    `turns`: how many a conversation has, None: every request stands alone; `think_time`: the user's own, before the
+    next turn. `system`: a text, or a length in tokens, before everything a user says; `isl` is then what the user says.
     """
 
     families: tuple[str, ...]
@@ -26,7 +28,11 @@ class Workload:
     cache: str = "cold"
     max_tokens: int = 1024
     temperature: float | None = None
+    blocks: tuple[int, ...] = ()  # of one prompt of a trace: see blocks.py
     fixed_length: bool = False  # ask the server to ignore end-of-sequence and fill max_tokens
+    turns: str | None = None
+    think_time: str | None = None
+    system: str | int | None = None
 
     @property
     def shared_share(self) -> float:
@@ -36,13 +42,14 @@ class Workload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrivals:
-    """When requests leave. Closed: when the last answer came. All others: at planned times, whatever the answers do.
+    """When requests leave. Closed: when the last answer came. Queued: whenever too few wait for their first token. All
+    others: at planned times, whatever the answers do.
 
     `rate_per_user`: requests a second; times `users` it is the rate of the run, on average over a curve, and where a
     level of `levels` is 1. A Poisson user is a source of its own; for gamma and constant the users only scale.
     """
 
-    kind: Literal["closed", "poisson", "constant", "gamma", "trace"] = "closed"
+    kind: Literal["closed", "queued", "poisson", "constant", "gamma", "trace"] = "closed"
     rate_per_user: float | None = None
     cv: float = 1.0  # gamma: coefficient of variation of the gaps
     levels: tuple[tuple[float, float], ...] = ()  # (s, factor) joined by straight lines; two at one time: a step
@@ -50,14 +57,23 @@ class Arrivals:
     curve_levels: tuple[float, ...] = ()  # ... and its slots, pressed into run_time_s
     trace: str | None = None  # path of a trace, on every worker
     trace_sha256: str | None = None
+    trace_rows: int | None = None
+    trace_s: float | None = None  # from its first row to its last, at its own pace
+    trace_shared: float | None = None  # share of its input tokens that an earlier prompt of it began with
     time_scale: float = 1.0  # trace: 10 replays ten minutes in one
     stagger_s: float = 0.0  # closed: first calls are spread evenly over this
-    max_in_flight: int | None = None  # planned requests beyond it are not sent, and counted
+    ahead: int | None = None  # queued: calls of all workers that wait for their first token, at least
+    max_in_flight: int | None = None  # planned requests beyond it are not sent, and counted; a queue ends there
 
     @property
     def open_loop(self) -> bool:
         """Requests have a planned time."""
-        return self.kind != "closed"
+        return self.kind not in ("closed", "queued")
+
+    @property
+    def users_ask(self) -> bool:
+        """Each user sends its own requests; else their process does, for all of them."""
+        return self.kind == "closed"
 
     @property
     def is_global(self) -> bool:
@@ -79,6 +95,7 @@ class Scenario:
     stop_timeout_s: float = 30.0
     slos: Mapping[str, float] = field(default_factory=dict)
     gates: tuple[str, ...] = ()
+    stop_when_oversaturated: bool = False  # an open loop ends early once its backlog grows without bound
     arrivals: Arrivals = Arrivals()
 
     def warm_up_seconds(self) -> float:

@@ -8,11 +8,13 @@ _NS = 1_000_000_000
 
 #: The common start of an open loop is announced this much ahead, so that no worker begins late.
 LEAD_S = 1.0
+#: Rows of a trace that a worker reads in a second, at the very least; it begins to when the run is announced.
+_ROWS_PER_S = 50_000
 
 
 def lead_seconds(scenario: Scenario) -> float:
     """From the announcement of a run to its start, s."""
-    return LEAD_S if scenario.arrivals.open_loop else 0.0
+    return LEAD_S + (scenario.arrivals.trace_rows or 0) / _ROWS_PER_S if scenario.arrivals.open_loop else 0.0
 
 
 def stage_at(scenario: Scenario, elapsed_ns: int) -> Stage:

@@ -118,6 +118,17 @@ class Mix:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One turn of the run's conversations, over the delivered requests of the measure window; counts from 1."""
+
+    turn: int
+    n: int
+    input_tokens: float | None  # mean: the history is inside
+    cached_share: float | None  # of these; None where the endpoint does not tell
+    ttft_p50_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointResult:
     """The same figures for one endpoint of the run."""
 
@@ -196,6 +207,7 @@ class RunResult:
     #: throughput and TTFT stood still across the window (what is left of it: `window`); False, or None where it cannot
     #: be told or was not planned to stand still: `reasons["steady"]` says why
     steady: bool | None = None
+    turns: tuple[Turn, ...] = ()  # of conversations
     window: WindowUse = WindowUse()
     #: movement per hour of a long run by name; None: `reasons["slopes.<name>"]` says why
     slopes: dict[str, Slope | None] = field(default_factory=dict)

@@ -27,6 +27,7 @@ from harness.measure.results import EndpointResult, Mix, RunResult, SampledInter
 from harness.measure.sheet import output_tokens_inside, sheet_of
 from harness.measure.slopes import slopes_of
 from harness.measure.steady import Standing, standing_of
+from harness.measure.turns import turns_of
 from harness.measure.use import Use, slos_of, use_of, useful_of
 from harness.measure.validity import invalid_reasons
 from harness.measure.window import Clocks, Window, clocks_of, window_of
@@ -155,6 +156,7 @@ def _result(study: Study, standing: Standing, notes: list[str]) -> RunResult:
         intervals=intervals,
         slos=study.slos,
         steady=standing.steady,
+        turns=turns_of(records),
         slopes=slopes,
     )
     return found if biased is None else _without_lengths(found, biased)
@@ -265,10 +267,14 @@ def _notes(study: Study, grades: Mapping[str, Grade], biased: str | None) -> lis
 
 def _warmer_than_designed(study: Study, mix: Mix) -> list[str]:
     """More cache hits than the workload was made for: cheaper and faster than the traffic it stands for."""
-    cache = str(study.folder.manifest.scenario.get("workload", {}).get("cache", "as_is"))
-    if cache == "as_is" or mix.cached_share is None:
+    scenario = study.folder.manifest.scenario
+    workload = scenario.get("workload", {})
+    cache = str(workload.get("cache", "as_is"))
+    by_design = cache == "as_is" or workload.get("turns") or workload.get("system")  # a history is there to be hit
+    if by_design or mix.cached_share is None:
         return []
     designed = float(cache.removeprefix("share:")) if cache.startswith("share:") else 0.0
+    designed = scenario.get("arrivals", {}).get("trace_shared") or designed  # a trace brings its own sharing
     if mix.cached_share <= designed + MAX_SHARE_ABOVE_DESIGN:
         return []
     return [

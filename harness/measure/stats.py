@@ -112,6 +112,15 @@ def wilson(successes: int, n: int, z: float = Z_95) -> Interval | None:
     return Interval(low, high)
 
 
+def falling(values: Sequence[float], weights: Sequence[float]) -> list[float]:
+    """The weighted least-squares fit that never rises (isotonic regression; Barlow and others 1972)."""
+    from scipy.optimize import isotonic_regression  # slow to load, and few need it
+
+    if not values:
+        return []
+    return [float(value) for value in isotonic_regression(values, weights=weights, increasing=False).x]
+
+
 def pairs_of(costs: Floats, successes: NDArray[np.bool_]) -> Pairs | None:
     """Moments of one cost and one success a request; None below two requests."""
     n = len(costs)

@@ -8,11 +8,15 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from harness.errors import InputError, Mistake
-from harness.measure.load_state import judged_by_neighbours, slos_hold
+from harness.measure.load_state import judged_by_neighbours, slos_hold, slos_missed
 from harness.measure.results import RunResult
 from harness.price.results import Economics
 from harness.providers import Endpoint
 from harness.records import Manifest, read_manifest
+from harness.sweep.book import Asked, Book, Entry, Skipped, read_book
+from harness.sweep.goals import Goal, Outcome
+from harness.sweep.levels import Level
+from harness.sweep.search import Role, Trial
 
 Value = TypeVar("Value")
 Kind = Literal["seller", "buyer", "owner", "undeclared"]
@@ -75,12 +79,13 @@ class RunContents:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Level:
-    """One load of a sweep: its users and its run, or the reason why the run cannot be read."""
+class LevelContents:
+    """One run of a sweep: its load and what its folder holds, or the reason why that cannot be read."""
 
-    users: int
+    level: Level
     name: str
     contents: RunContents | None
+    role: Role = "level"
     trouble: str | None = None
 
     @property
@@ -90,33 +95,52 @@ class Level:
 
     @property
     def slos_hold(self) -> bool | None:
-        """Whether the SLOs held at this load; None: there are none, or nothing was measured."""
+        """Whether the SLOs held in this run; None: there are none, or nothing was measured."""
         return slos_hold(self.contents.run) if self.contents is not None else None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What a goal looks at."""
+        found = self.contents
+        if found is None:
+            return None
+        return Outcome(
+            size=self.level.size, run=found.run, economics=found.economics, usd_per_1k_useful=found.usd_per_1k_useful
+        )
+
+    def trial(self, goal: Goal) -> Trial:
+        """What a search looks at."""
+        outcome, usable = self.outcome, self.usable
+        if outcome is None or not usable:
+            return Trial(level=self.level, role=self.role, usable=False)
+        missed = slos_missed(outcome.run)
+        return Trial(
+            level=self.level,
+            role=self.role,
+            usable=True,
+            missed=missed,
+            judged=outcome.run.useful.total if missed is not None else 0,
+            saturated=outcome.run.load.state == "saturated",
+            value=goal.value(outcome),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepContents:
+    """A sweep folder. `runs`: lowest load first, and in the order they were made where a load was run again."""
+
     folder: Path
     sweep_id: str
     scenario: str
     endpoint: str
-    levels: tuple[Level, ...]
+    runs: tuple[LevelContents, ...]
+    asked: Asked | None = None
+    interactivity: tuple[float, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
 
     @property
     def readable(self) -> tuple[RunContents, ...]:
-        return tuple(level.contents for level in self.levels if level.contents is not None)
-
-
-class _LevelEntry(msgspec.Struct, frozen=True):
-    users: int
-    run: str
-
-
-class _SweepFile(msgspec.Struct, frozen=True):
-    sweep_id: str
-    levels: list[_LevelEntry] = msgspec.field(default_factory=list)
-    scenario: Any = None
-    endpoint: Any = None
+        return tuple(run.contents for run in self.runs if run.contents is not None)
 
 
 def is_sweep(folder: Path) -> bool:
@@ -124,8 +148,8 @@ def is_sweep(folder: Path) -> bool:
 
 
 def level_folders(folder: Path) -> list[Path]:
-    """The run folders of a sweep, in the order of its levels."""
-    return [_inside(folder, entry.run) for entry in _read_sweep_file(folder).levels]
+    """The run folders of a sweep, lowest load first."""
+    return [_inside(folder, entry.run) for entry in _entries(read_book(folder))]
 
 
 def read_run_contents(folder: Path) -> RunContents:
@@ -146,39 +170,44 @@ def read_run_contents(folder: Path) -> RunContents:
 
 
 def read_sweep_contents(folder: Path) -> SweepContents:
-    """A sweep folder with every level that can be read, each load judged by its neighbours."""
-    sweep = _read_sweep_file(folder)
+    """A sweep folder with every run that can be read, each load judged by its neighbours."""
+    book = read_book(folder)
     return SweepContents(
         folder=folder,
-        sweep_id=sweep.sweep_id,
-        scenario=_name(sweep.scenario),
-        endpoint=_name(sweep.endpoint),
-        levels=_judged(tuple(_read_level(folder, entry) for entry in sweep.levels)),
+        sweep_id=book.sweep_id,
+        scenario=_name(book.scenario),
+        endpoint=_name(book.endpoint),
+        runs=_judged(tuple(_read_level(folder, entry) for entry in _entries(book))),
+        asked=book.asked,
+        interactivity=book.interactivity,
+        skipped=tuple(book.skipped),
     )
 
 
-def _judged(levels: tuple[Level, ...]) -> tuple[Level, ...]:
-    """Load states that no run can tell alone; an invalid level says nothing about its neighbours."""
-    usable = [level for level in levels if level.usable]
-    runs = [(level.users, level.contents.run) for level in usable if level.contents is not None]
-    states = {id(level): load for level, load in zip(usable, judged_by_neighbours(runs), strict=True)}
+def _entries(book: Book) -> list[Entry]:
+    return sorted(book.levels, key=lambda entry: entry.level)
+
+
+def _judged(found: tuple[LevelContents, ...]) -> tuple[LevelContents, ...]:
+    """Load states that no run can tell alone; an invalid run says nothing about its neighbours."""
+    usable = [one for one in found if one.usable]
+    runs = [(one.level.size, one.contents.run) for one in usable if one.contents is not None]
+    unit = "users" if not usable or usable[0].level.unit == "users" else "req/s"
+    states = {id(one): load for one, load in zip(usable, judged_by_neighbours(runs, unit), strict=True)}
     return tuple(
-        replace(level, contents=replace(level.contents, run=replace(level.contents.run, load=states[id(level)])))
-        if level.contents is not None and id(level) in states
-        else level
-        for level in levels
+        replace(one, contents=replace(one.contents, run=replace(one.contents.run, load=states[id(one)])))
+        if one.contents is not None and id(one) in states
+        else one
+        for one in found
     )
 
 
-def _read_level(folder: Path, entry: _LevelEntry) -> Level:
+def _read_level(folder: Path, entry: Entry) -> LevelContents:
     try:
-        return Level(users=entry.users, name=entry.run, contents=read_run_contents(_inside(folder, entry.run)))
+        contents, trouble = read_run_contents(_inside(folder, entry.run)), None
     except InputError as error:
-        return Level(users=entry.users, name=entry.run, contents=None, trouble=str(error))
-
-
-def _read_sweep_file(folder: Path) -> _SweepFile:
-    return _decoded(folder / "sweep.json", lambda: _read_json(folder / "sweep.json", _SweepFile))
+        contents, trouble = None, str(error)
+    return LevelContents(level=entry.level, name=entry.run, role=entry.role, contents=contents, trouble=trouble)
 
 
 def _inside(folder: Path, name: str) -> Path:

@@ -85,7 +85,7 @@ def run_page(contents: RunContents) -> str:
 def sweep_page(sweep: SweepContents) -> str:
     """The whole page of a sweep; the level that is best is quoted first."""
     found = frontier(sweep)
-    charts, undrawn = sweep_charts(sweep.levels)
+    charts, undrawn = sweep_charts(found.runs)
     best = found.best.contents if found.best else None
     if best is not None:
         of_best, more = run_charts(best, None)

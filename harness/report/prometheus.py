@@ -31,6 +31,7 @@ OTHER = "other"
 TTFT_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0)
 E2E_BUCKETS_S = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 TOKEN_KINDS = ("input", "cached", "reasoning", "answer", "output")
+_TOKEN_FIELDS = tuple((kind, f"{kind}_tokens") for kind in TOKEN_KINDS)
 
 
 class SlimRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,23 +123,24 @@ class LiveRun:
         if self.price_of is None and card is not None:
             self.price_of = _by_card(card)
 
-    def add(self, line: bytes, wall: Wall | None = None) -> None:
-        """Count one encoded record (a line of records.jsonl); a line that is none is counted as unreadable."""
+    def add(self, line: bytes, wall: Wall | None = None) -> SlimRecord | None:
+        """Count one encoded record (a line of records.jsonl) and return its fields; None, counted, where it is none."""
         try:
             record = _decoder.decode(line)
         except msgspec.DecodeError:
             self.unreadable += 1
-            return
+            return None
         labels = self._labels(record)
         self.requests[(*labels, record.outcome)] += 1
-        for kind in TOKEN_KINDS:
-            number = getattr(record, f"{kind}_tokens")
+        for kind, name in _TOKEN_FIELDS:
+            number = getattr(record, name)
             if number is not None:
                 self.tokens[kind][labels] += number
         self._time(record, labels)
         self._spend(record, labels, wall)
         if record.client_lag_ns is not None:
             self.worst_client_lag_s = max(self.worst_client_lag_s or 0.0, record.client_lag_ns.max / 1e9)
+        return record
 
     def set_users(self, number: int) -> None:
         self.users = number

@@ -1,6 +1,7 @@
 """`trueyield sweep`: one run folder for each level, resumable, and one report over all."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -8,9 +9,14 @@ import pytest
 from click.testing import CliRunner
 from locust_processes import environment, trueyield
 
-from harness.cli import sweep
+from harness.cli import sweep, sweeping
+from harness.cli.run import Setting
 from harness.errors import ExitCode
+from harness.load.orders import Order
 from harness.records import read_manifest
+from harness.report.contents import read_run_contents
+from harness.sweep.book import Asked, Book
+from harness.sweep.levels import read_levels
 
 
 def call(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -19,31 +25,61 @@ def call(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_sweep_of_the_embedded_simulator(tmp_path: Path) -> None:
-    """A sweep that got no further than its first level is resumed: each level is run once, one report is over both."""
+    """A sweep that got no further than its first level is resumed, as it was asked and with nothing said again: each
+    level is run once, the best one again, and one report is over all."""
     load = ["quick", "--endpoint", "simulator", "--run-time", "3s", "--max-tokens", "64", "--out", "runs"]
-    done = call(tmp_path, *load, "--users", "2")
+    done = call(tmp_path, *load, "--users", "2,4")
     assert done.returncode == 0, done.stdout + done.stderr
     folder = (tmp_path / "runs" / "latest").resolve()
-    begun = json.loads((folder / "sweep.json").read_text())
-    levels = [{"users": 2, "run": "users-0002"}, {"users": 4, "run": "users-0004"}]
-    assert begun["levels"] == levels[:1]
-    (folder / "sweep.json").write_text(json.dumps({**begun, "levels": levels}))
-    kept = (folder / "users-0002" / "manifest.json").read_bytes()
+    whole = json.loads((folder / "sweep.json").read_text())
+    first, second, rerun = whole["levels"]
+    assert (first, second["run"]) == ({"users": 2, "run": "users-0002"}, "users-0004")
+    assert rerun == {"users": rerun["users"], "run": f"users-{rerun['users']:04}.2", "role": "confirm"}
+    assert "confirmed" in done.stdout
 
-    again = call(tmp_path, *load, "--resume", str(folder))
+    (folder / "sweep.json").write_text(json.dumps({**whole, "levels": [first, second]}))
+    (folder / second["run"] / "run.json").unlink()  # broken off before its report
+    kept = (folder / first["run"] / "manifest.json").read_bytes()
+    shutil.rmtree(folder / rerun["run"])
+
+    again = call(tmp_path, "--resume", str(folder))
     assert again.returncode == 0, again.stdout + again.stderr
     assert "users-0002: finished before" in again.stderr
-    assert (folder / "users-0002" / "manifest.json").read_bytes() == kept
+    assert (folder / first["run"] / "manifest.json").read_bytes() == kept
+    assert (folder / f"{second['run']}.unfinished-1").exists(), "what was broken off is evidence"
+    levels = json.loads((folder / "sweep.json").read_text())["levels"]
+    assert [level.get("role") for level in levels] == [None, None, "confirm"]
     for level in levels:
-        assert read_manifest(folder / level["run"]).finished
-        assert read_manifest(folder / level["run"]).scenario["users"] == level["users"]
+        manifest = read_manifest(folder / level["run"])
+        assert manifest.finished and manifest.scenario["users"] == level["users"]
+        assert manifest.scenario["run_time_s"] == 3 and manifest.scenario["workload"]["max_tokens"] == 64
         assert (folder / level["run"] / "economics.json").exists()
     assert (folder / "report.html").exists()
-    assert "users" in again.stdout
 
 
-def test_levels_are_run_lowest_first_and_once() -> None:
-    assert sweep.user_counts(None, None, "16,4,64,4") == (4, 16, 64)  # type: ignore[arg-type]
+def test_a_sweep_of_rates(tmp_path: Path) -> None:
+    load = ["quick", "--endpoint", "simulator", "--run-time", "3s", "--max-tokens", "64", "--out", "runs"]
+    done = call(tmp_path, *load, "--rate", "4,8", "--arrivals", "constant", "--no-confirm", "--at", "1,100000")
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = (tmp_path / "runs" / "latest").resolve()
+    levels = json.loads((folder / "sweep.json").read_text())["levels"]
+    assert levels == [{"rate": 4.0, "run": "rate-4"}, {"rate": 8.0, "run": "rate-8"}]
+    assert read_manifest(folder / "rate-4").scenario["arrivals"]["kind"] == "constant"
+    assert read_run_contents(folder / "rate-8").run.requests.total == pytest.approx(24, abs=1)
+    assert "req/s" in done.stdout
+    assert "at 1 tok/s/user: at least" in done.stdout and "at 100,000 tok/s/user: not reached" in done.stdout
+
+
+def test_users_and_rates_are_two_sweeps(tmp_path: Path) -> None:
+    done = call(tmp_path, "quick", "--endpoint", "simulator", "--users", "2,4", "--rate", "1,2")
+    assert done.returncode == 2
+    assert "one of the two" in done.stderr
+
+
+def test_what_a_search_cannot_look_for(tmp_path: Path) -> None:
+    done = call(tmp_path, "quick", "--endpoint", "simulator", "--search", "--goal", "load", "--top", "32")
+    assert done.returncode == 2
+    assert "slos" in done.stderr and "--top" in done.stderr, "both mistakes at once"
 
 
 @pytest.mark.parametrize("users", ["", "0,4", "four", "4,-1"])
@@ -67,17 +103,18 @@ def test_one_cap_for_all_levels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         flags = dict(word.partition("=")[::2] for word in arguments if word.startswith("--"))
         if arguments[0] == "run":
             caps.append(float(flags["--max-usd"]))
-            (tmp_path / flags["--run-id"]).mkdir()
         return ExitCode.PASSED
 
     costs = iter([0.4, 0.7])
-    monkeypatch.setattr(sweep._Child, "run", run)
-    monkeypatch.setattr(sweep, "_spent_usd", lambda folder, otherwise: next(costs))
-    levels = [sweep._Level(users=count, run=f"users-{count}") for count in (1, 2, 3)]
-    sweep._sweep(tmp_path, levels, ["quick"], 1.0)
+    monkeypatch.setattr(sweeping._Child, "run", run)
+    monkeypatch.setattr(sweeping, "_spent_usd", lambda folder, otherwise: next(costs))
+    asked = Asked(levels=read_levels("1,2,3", "users"))
+    order = Order(endpoint="simulator", scenario="quick", max_usd=1.0)
+    setting = Setting(providers=None, out=tmp_path, processes=1, metrics_port=None, yes=True)
+    sweeping.Sweeping(tmp_path, Book(sweep_id="test", asked=asked), asked, order, setting).finish()
     assert caps == [1.0, pytest.approx(0.6)], "the third level is not run: the cap is spent"
 
 
 def test_a_level_that_nobody_can_price_has_spent_its_cap(tmp_path: Path) -> None:
-    assert sweep._spent_usd(tmp_path / "never-run", 1.0) == 0.0
-    assert sweep._spent_usd(tmp_path, 1.0) == 1.0
+    assert sweeping._spent_usd(tmp_path / "never-run", 1.0) == 0.0
+    assert sweeping._spent_usd(tmp_path, 1.0) == 1.0

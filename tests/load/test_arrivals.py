@@ -14,6 +14,7 @@ from scipy import stats
 
 from harness.load.arrivals.plans import Arrival, first_call_s, global_plan, profile_of, share_of, source
 from harness.load.arrivals.profile import of_day, profile, steady
+from harness.load.arrivals.queue import GROWTH, WAITING_SHARE, Queue, part_of
 from harness.load.arrivals.timetable import Timetable
 from harness.load.arrivals.traces import TraceRow
 from harness.load.scenarios import Arrivals, Scenario, Workload
@@ -204,9 +205,61 @@ def test_a_source_that_left_sends_nothing_more() -> None:
     assert table.peek() is None
 
 
+def test_looking_ahead_takes_nothing_away() -> None:
+    single = Timetable()
+    number = single.join(iter([Arrival(float(at_s)) for at_s in range(6)]))
+    assert [arrival.at_s for arrival in single.coming(3)] == [0.0, 1.0, 2.0]
+    assert single.take().at_s == 0.0
+    assert [arrival.at_s for arrival in single.coming(9)] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    single.leave(number, 3.5)
+    assert list(drained(single)) == [1.0, 2.0, 3.0], "what was looked at leaves, too"
+    many = Timetable()
+    for offset in (0.5, 0.0, 0.7):
+        many.join(iter([Arrival(offset), Arrival(offset + 1)]))
+    assert [arrival.at_s for arrival in many.coming(2)] == [0.0, 0.5]
+    assert list(drained(many)) == [0.0, 0.5, 0.7, 1.0, 1.5, 1.7]
+    assert Timetable().coming(4) == []
+
+
 def test_what_is_overdue_when_a_source_leaves_is_still_sent() -> None:
     table = Timetable()
     for offset in (0.0, 0.5):
         table.join(iter([Arrival(number + offset) for number in range(10)]))
     table.leave_all(2.2)
     assert list(drained(table)) == [0.0, 0.5, 1.0, 1.5, 2.0]
+
+
+# -- a queue ------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=80, deadline=None)
+@given(slots=st.integers(0, 600), ahead=st.integers(1, 100), noise=st.lists(st.integers(0, 5), min_size=1, max_size=5))
+def test_a_queue_grows_until_enough_wait_and_never_shrinks(slots: int, ahead: int, noise: list[int]) -> None:
+    """An endpoint that works on `slots` requests at once; the engine's counts are a little short now and then."""
+    queue, before = Queue(ahead, limit=4096), 0
+    for second in range(60):
+        in_flight = queue.target
+        queue.look(second, in_flight, max(0, in_flight - slots - noise[second % len(noise)]))
+        assert queue.target >= before
+        before = queue.target
+    waiting = queue.target - slots
+    assert waiting >= ahead and waiting >= WAITING_SHARE * queue.target
+    assert queue.target <= GROWTH**2 * max(slots + ahead + 5, (slots + 5) / (1 - WAITING_SHARE)) + 2, "nor endless"
+    assert queue.stood_s is not None and queue.stood_s <= 20, "2 x 1.5^n"
+
+
+def test_a_queue_ends_at_its_limit_and_does_not_grow_while_calls_fail() -> None:
+    queue = Queue(8, limit=100)
+    for second in range(30):
+        queue.look(second, queue.target, 0)
+    assert (queue.target, queue.stood_s) == (100, None)
+    refused = Queue(8, limit=100)
+    refused.look(1.0, 8, 0, raising=False)
+    assert refused.target == 8
+
+
+@given(total=st.integers(0, 1000), workers=st.integers(1, 20))
+def test_the_parts_of_a_queue_add_up(total: int, workers: int) -> None:
+    parts = [part_of(total, worker, workers) for worker in range(workers)]
+    assert sum(parts) == total and max(parts) - min(parts) <= 1
+    assert part_of(total, workers, workers) == 0

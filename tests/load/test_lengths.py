@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.load.lengths import read_lengths
+from harness.load.lengths import read_lengths, read_pauses
 
 TEXTS = [
     "512", "fixed(512)", "uniform(100,200)", "normal(1000, 100)", "lognormal(1000,0.4)", "lognormal(4000,0.8)",
@@ -59,3 +59,32 @@ def test_medians():
 def test_what_is_no_length_is_told_with_the_forms(text):
     with pytest.raises(ValueError, match="lognormal"):
         read_lengths(text)
+
+
+PAUSES = ["8", "0.5", "0", "uniform(0,2)", "normal(3,1)", "lognormal(8,0.6)", "empirical(0,0,30)", "lognormal(0.2,1)"]
+
+
+@pytest.mark.parametrize("text", PAUSES)
+def test_the_mean_of_many_pauses_is_the_stated_mean(text):
+    pauses = read_pauses(text)
+    drawn = [pauses.draw_s(3, ordinal, "think") for ordinal in range(20_000)]
+    spread = max(fmean(value * value for value in drawn) - fmean(drawn) ** 2, 0) ** 0.5
+    assert abs(fmean(drawn) - pauses.mean) <= 5 * spread / len(drawn) ** 0.5 + 1e-6
+    assert min(drawn) >= 0
+    assert drawn == [pauses.draw_s(3, ordinal, "think") for ordinal in range(20_000)]
+
+
+@given(low=st.floats(0, 1000), width=st.floats(0, 1000), share=st.floats(1e-9, 1 - 1e-9))
+def test_a_uniform_pause_stays_between_its_ends(low, width, share):
+    low, high = round(low, 3), round(low + width, 3)
+    assert low <= read_pauses(f"uniform({low:.3f},{high:.3f})").at_s(share) <= high
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "soon", "-1", "3601", "uniform(5)", "uniform(9,5)", "normal(1,1)", "lognormal(0,1)", "lognormal(8,9)", "1,2",
+     "empirical()", "empirical(1,9999)", "nan", "inf", "1e9", "8s"],
+)  # fmt: skip
+def test_what_is_no_pause_is_told_with_the_forms(text):
+    with pytest.raises(ValueError, match="seconds"):
+        read_pauses(text)

@@ -66,6 +66,18 @@ def test_what_is_not_ordered_comes_from_the_scenario() -> None:
     assert (changed.workload.max_tokens, changed.workload.temperature) == (7, 0.0)
 
 
+@given(st.floats(1, 600), st.floats(0, 1), st.floats(1, 600))
+def test_a_run_that_is_cut_short_shrinks_its_warm_up(run_s: float, part: float, ordered_s: float) -> None:
+    scenario = replace(SCENARIO, run_time_s=run_s, warm_up_s=part * run_s)
+    warm_up = overlay(replace(ORDER, run_time_s=ordered_s), scenario).warm_up_seconds()
+    assert warm_up <= part * run_s + 1e-9, "never longer than it was"
+    if ordered_s >= run_s:
+        assert warm_up == part * run_s
+    else:
+        assert warm_up <= max(part, 0.25) * ordered_s + 1e-9, "never more of the run than it was, or a quarter"
+        assert warm_up >= min(part * run_s, ordered_s / 4) - 1e-9, "and enough to be warm"
+
+
 def test_a_rate_makes_an_open_loop_and_users_keep_theirs() -> None:
     opened = overlay(replace(ORDER, rate=4.0), SCENARIO)
     assert (opened.arrivals.kind, opened.arrivals.rate_per_user) == ("poisson", 0.5)
@@ -82,6 +94,11 @@ def test_a_rate_makes_an_open_loop_and_users_keep_theirs() -> None:
         ({"max_in_flight": 5}, Arrivals(), "--max-in-flight"),
         ({"rate": 5.0}, Arrivals(kind="trace", trace="t.jsonl"), "--rate"),
         ({"rate": 0.0}, Arrivals(), "--rate"),
+        ({"rate": 2.0}, Arrivals(kind="queued", ahead=3), "--rate"),
+        ({"time_scale": 2.0}, Arrivals(), "--time-scale"),
+        ({"trace": "t.jsonl", "arrivals": "gamma"}, Arrivals(), "--arrivals"),
+        ({"trace": "t.jsonl", "rate": 1.0}, Arrivals(), "--rate"),
+        ({"stop_when_oversaturated": True}, Arrivals(), "--stop-when-oversaturated"),
     ],
 )
 def test_arrivals_that_cannot_be(change: dict[str, Any], arrivals: Arrivals, key: str) -> None:
@@ -90,15 +107,44 @@ def test_arrivals_that_cannot_be(change: dict[str, Any], arrivals: Arrivals, key
     assert [mistake.key for mistake in caught.value.mistakes] == [key]
 
 
+@pytest.mark.parametrize("waits", [{"turns": "3"}, {"think_time": "2"}, {"turns": "3", "think_time": "2"}])
+def test_users_who_wait_for_answers_have_no_planned_arrivals(waits: dict[str, str]) -> None:
+    scenario = replace(SCENARIO, workload=replace(SCENARIO.workload, **waits))
+    assert make_plan(ORDER, ENDPOINT, scenario, run_id="r", workers=1).scenario.workload == scenario.workload
+    with pytest.raises(InputError) as caught:
+        make_plan(replace(ORDER, rate=3.0), ENDPOINT, scenario, run_id="r", workers=1)
+    (mistake,) = caught.value.mistakes
+    assert mistake.key == "--rate" and all(name in mistake.found for name in waits) and "--users" in mistake.expected
+
+
 def test_the_plan_knows_its_trace(tmp_path: Path) -> None:
     trace = tmp_path / "t.jsonl"
     trace.write_text('{"timestamp": 0, "input_length": 5, "output_length": 1}')
     scenario = replace(SCENARIO, arrivals=Arrivals(kind="trace", trace=str(trace)))
     plan = make_plan(ORDER, ENDPOINT, scenario, run_id="r", workers=1)
     assert plan.scenario.arrivals.trace_sha256 == hashlib.sha256(trace.read_bytes()).hexdigest()
+    assert (plan.scenario.arrivals.trace_rows, plan.scenario.arrivals.trace_shared) == (1, None)
+    assert (plan.scenario.workload.isl_tokens, plan.scenario.workload.max_tokens) == (5, 1)
     trace.write_text("{}")
     with pytest.raises(InputError, match="line 1"):
         make_plan(ORDER, ENDPOINT, scenario, run_id="r", workers=1)
+
+
+def test_a_trace_takes_the_place_of_the_scenarios_own_arrivals(tmp_path: Path) -> None:
+    trace = tmp_path / "t.jsonl"
+    trace.write_text(
+        '{"timestamp": 0, "input_length": 600, "output_length": 3, "hash_ids": [7, 8]}\n'
+        '{"timestamp": 9000, "input_length": 600, "output_length": 9, "hash_ids": [7, 9]}\n'
+        '{"timestamp": 900000, "input_length": 600, "output_length": 9, "hash_ids": [7, 8]}\n'
+    )
+    order = replace(ORDER, trace=str(trace), time_scale=10.0)
+    poisson = replace(SCENARIO, arrivals=Arrivals(kind="poisson", rate_per_user=3.0, max_in_flight=50))
+    found = make_plan(order, ENDPOINT, poisson, run_id="r", workers=1).scenario
+    arrivals = found.arrivals
+    assert (arrivals.kind, arrivals.rate_per_user, arrivals.time_scale) == ("trace", None, 10.0)
+    assert (arrivals.trace, arrivals.max_in_flight, arrivals.trace_rows) == (str(trace), 50, 3)
+    assert arrivals.trace_shared == pytest.approx(512 / 1200), "of the two rows that the minute holds"
+    assert (found.workload.isl_tokens, found.workload.max_tokens) == (600, 9)
 
 
 def test_headers_and_body_reach_the_plan() -> None:

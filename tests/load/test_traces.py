@@ -4,8 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from harness.config import load_scenario
+from harness.config.scenarios import SCENARIO_FOLDER
 from harness.errors import InputError
+from harness.load.arrivals.plans import global_plan
+from harness.load.arrivals.synthetic import synthetic_trace
 from harness.load.arrivals.traces import TraceRow, digest_of, read_trace
+from harness.load.blocks import BLOCK_TOKENS
+from harness.load.orders import Order, make_plan
+from harness.providers import Endpoint
 
 MOONCAKE = """{"timestamp": 27482, "input_length": 6955, "output_length": 52, "hash_ids": [46, 47]}
 {"timestamp": 30535, "input_length": 6472, "output_length": 26, "hash_ids": [46]}
@@ -33,7 +40,9 @@ def written(folder: Path, name: str, text: str) -> Path:
 
 def test_mooncake(tmp_path: Path) -> None:
     rows = read_trace(written(tmp_path, "mooncake.jsonl", MOONCAKE))
-    assert rows == (TraceRow(0.0, 6955, 52), TraceRow(0.0, 3, 4), TraceRow(pytest.approx(3.053), 6472, 26))
+    first, second, third = rows
+    assert (first, second) == (TraceRow(0.0, 6955, 52, (46, 47)), TraceRow(0.0, 3, 4))
+    assert third == TraceRow(pytest.approx(3.053), 6472, 26, (46,))
 
 
 def test_azure(tmp_path: Path) -> None:
@@ -55,6 +64,7 @@ def test_burstgpt_failures_were_sent_all_the_same(tmp_path: Path) -> None:
         ("t.jsonl", '{"timestamp": 1, "input_length": -5, "output_length": 1}', "line 1"),
         ("t.jsonl", '{"timestamp": NaN, "input_length": 5, "output_length": 1}', "line 1"),
         ("t.jsonl", "[1, 2]", "line 1"),
+        ("t.jsonl", '{"timestamp": 1, "input_length": 5, "output_length": 1, "hash_ids": ["a"]}', "line 1"),
         ("t.csv", "when,how,many\n1,2,3\n", "line 2"),
         ("t.csv", "TIMESTAMP,ContextTokens,GeneratedTokens\nyesterday,1,2\n", "line 2"),
         ("t.csv", "Timestamp,Request tokens,Response tokens\n1,2\n", "line 2"),
@@ -72,3 +82,27 @@ def test_many_wrong_lines_are_counted(tmp_path: Path) -> None:
         read_trace(written(tmp_path, "t.jsonl", "x\n" * 100))
     with pytest.raises(InputError, match="readable"):
         digest_of(tmp_path / "nowhere.csv")
+
+
+def test_the_shipped_trace_is_made_again_from_its_seed() -> None:
+    shipped = SCENARIO_FOLDER / "traces" / "synthetic-mooncake.jsonl"
+    assert shipped.read_text().splitlines() == list(synthetic_trace())
+    rows = read_trace(shipped)
+    assert 250 < len(rows) < 400 and 590 < rows[-1].at_s < 600
+    assert all(len(row.hash_ids) == -(-row.input_tokens // BLOCK_TOKENS) for row in rows)
+    assert list(synthetic_trace(seed=2)) != list(synthetic_trace())
+
+
+def test_the_trace_scenario_replays_it_as_it_is_shipped() -> None:
+    scenario = load_scenario("trace")
+    plan = make_plan(
+        Order(endpoint="e", scenario="trace"),
+        Endpoint(name="e", base_url="", model="m"),
+        scenario,
+        run_id="",
+        workers=2,
+    )
+    arrivals = plan.scenario.arrivals
+    assert arrivals.trace_rows == len(list(global_plan(plan.scenario, 1, read_trace(Path(arrivals.trace or "")))))
+    assert arrivals.trace_shared == pytest.approx(0.637, abs=0.001)
+    assert plan.scenario.workload.isl_tokens == 1670, "the mean: prompts are measured out for this endpoint"

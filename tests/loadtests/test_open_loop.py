@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,40 @@ def test_a_trace_is_replayed_whole_by_any_number_of_workers(
     assert result.requests.planned == 400 and result.requests.not_sent == 0
     for name in ("ttft_planned_s", "e2e_planned_s", "lateness_s"):
         assert result.metrics[name].n and result.metrics[name].p50 is not None
+
+
+AZURE = "TIMESTAMP,ContextTokens,GeneratedTokens\n"
+BURSTGPT = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
+
+
+def azure(at_s: float, tokens: int, answer: int) -> str:
+    return f"2023-11-16 18:{15 + int(at_s // 60)}:{at_s % 60:010.7f},{tokens},{answer}\n"
+
+
+def burstgpt(at_s: float, tokens: int, answer: int) -> str:
+    return f"{at_s:.2f},ChatGPT,{tokens},{answer},{tokens + answer},Conversation log\n"
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize(("head", "line"), [(AZURE, azure), (BURSTGPT, burstgpt)], ids=["azure", "burstgpt"])
+def test_a_trace_of_a_csv_is_replayed_whole_from_the_command_line(
+    simulator: Simulator, tmp_path: Path, head: str, line: Callable[..., str], processes: int
+) -> None:
+    rows = [(n * 0.5, 30 + n % 50, 1 + n % 7) for n in range(100)]
+    trace = tmp_path / "trace.csv"
+    trace.write_text(head + "".join(line(*row) for row in rows))
+    arguments = ["--trace", str(trace), "--time-scale", "20", *spread(processes)]
+    with process(load(simulator, tmp_path, "{kind: closed}", *arguments), tmp_path) as child:
+        assert child.wait(60) in (0, 4), child.output.read_text()
+    folder = run_folder(tmp_path)
+    sent = {record.prompt_id: record for record in folder.records}
+    assert len(folder.records) == 100 and sent.keys() == {f"trace:{n}" for n in range(100)}, "every row once"
+    assert {record.worker for record in folder.records} == {f"w{n}" for n in range(processes)}
+    assert planned_s(folder) == pytest.approx([n * 0.025 for n in range(100)], abs=0.02)
+    for n, (_, tokens, answer) in enumerate(rows):
+        record = sent[f"trace:{n}"]
+        assert record.cap_tokens == answer and record.output_tokens is not None and record.output_tokens <= answer
+        assert record.input_tokens is not None and record.input_tokens <= max(tokens + 3, 60), "a question is that long"
 
 
 def test_users_are_poisson_sources_and_a_cap_refuses_aloud(simulator: Simulator, tmp_path: Path) -> None:

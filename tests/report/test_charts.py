@@ -32,7 +32,7 @@ def test_plotly_accepts_every_figure_of_a_run(tmp_path, name: str) -> None:
 
 
 def test_plotly_accepts_every_figure_of_a_sweep(tmp_path) -> None:
-    charts, trouble = sweep_charts(read_sweep_contents(samples.sweep(tmp_path)).levels)
+    charts, trouble = sweep_charts(read_sweep_contents(samples.sweep(tmp_path)).runs)
     assert trouble == () and set(charts) == {"frontier", "cost", "cost_per_mtok", "ttft"}
     for chart in charts.values():
         go.Figure(plain(chart.figure))

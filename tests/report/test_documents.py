@@ -177,6 +177,13 @@ def test_a_short_run_is_said_at_the_top_and_marks_what_is_too_low(tmp_path) -> N
     assert "~31.2 s" in words and "~212 ms" not in words
 
 
+def test_the_page_of_a_sweep_quotes_the_rerun_and_tells_what_lies_between_the_levels(tmp_path) -> None:
+    words = page_of(samples.confirmed_sweep(tmp_path)).words
+    assert "confirmed (first run $3.66)" in words
+    assert "At 500 tok/s/user: not reached at any load" in words
+    assert "384 users: not run: at 192 users requests queue" in words
+
+
 def test_a_demand_limited_waterfall_says_so(tmp_path) -> None:
     assert 'Demand-limited: "load and SLO" shows few users' in page_of(samples.demand_limited(tmp_path)).words
 

@@ -92,6 +92,16 @@ def test_a_sweep_marks_the_best_level_of_each_goal_and_quotes_the_cheapest(tmp_p
     assert any("192 users: not quoted: TTFT p50 2.60 s > SLO 2 s" in line for line in lines)
 
 
+def test_the_chosen_level_is_quoted_from_its_second_run(tmp_path) -> None:
+    lines = table(samples.confirmed_sweep(tmp_path))
+    text = "\n".join(lines)
+    assert "at 96 users, cheapest level that met its SLOs; confirmed (first run $3.66)" in text
+    assert sum(line.startswith(">    96") for line in lines) == 1 and "$3.99" in text
+    assert "at 35.0 tok/s/user: 2" in text and "(interpolated)" in text
+    assert "at 500 tok/s/user: not reached at any load" in text
+    assert all(len(line) <= 80 for line in lines)
+
+
 def test_an_invalid_level_makes_the_sweep_invalid_and_is_never_chosen(tmp_path) -> None:
     samples.sweep(tmp_path)
     samples.invalid(tmp_path / "users-96")

@@ -18,6 +18,7 @@ class Arrival:
     index: int | None = None
     input_tokens: int | None = None  # of a trace: how long prompt and answer were
     output_tokens: int | None = None
+    blocks: tuple[int, ...] = ()
 
 
 def profile_of(scenario: Scenario) -> Profile:
@@ -28,6 +29,16 @@ def profile_of(scenario: Scenario) -> Profile:
     else:
         shape = profile(arrivals.levels) if arrivals.levels else steady(1.0)
     return shape.times((arrivals.rate_per_user or 0.0) * scenario.users)
+
+
+def mean_rate(scenario: Scenario) -> float | None:
+    """Planned requests/s, mean of the run; None where nothing is planned, or a trace is one moment."""
+    arrivals = scenario.arrivals
+    if not arrivals.open_loop:
+        return None
+    if arrivals.kind == "trace":
+        return (arrivals.trace_rows or 0) * arrivals.time_scale / arrivals.trace_s if arrivals.trace_s else None
+    return profile_of(scenario).area(scenario.run_time_s) / scenario.run_time_s
 
 
 def global_plan(scenario: Scenario, seed: int, trace: Sequence[TraceRow] = ()) -> Iterator[Arrival]:
@@ -78,4 +89,4 @@ def _of_rate(scenario: Scenario, seed: int) -> Iterator[Arrival]:
 def _of_trace(scenario: Scenario, trace: Sequence[TraceRow]) -> Iterator[Arrival]:
     for index, row in enumerate(trace):
         at_s = row.at_s / scenario.arrivals.time_scale
-        yield Arrival(at_s, index, row.input_tokens, row.output_tokens)
+        yield Arrival(at_s, index, row.input_tokens, row.output_tokens, row.hash_ids)

@@ -1,10 +1,30 @@
 """Timetable: what one worker has to send, and when next: its share of the global plan, or the sources of its users."""
 
 import heapq
+from collections import deque
 from collections.abc import Iterator
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from harness.load.arrivals.plans import Arrival
+
+
+class Stream:
+    """Arrivals in order, which can be looked at before they are taken."""
+
+    def __init__(self, arrivals: Iterator[Arrival]) -> None:
+        self._arrivals = arrivals
+        self._seen: deque[Arrival] = deque()
+
+    def __iter__(self) -> Iterator[Arrival]:
+        return self
+
+    def __next__(self) -> Arrival:
+        return self._seen.popleft() if self._seen else next(self._arrivals)
+
+    def coming(self, count: int) -> list[Arrival]:
+        """The next ones, at most `count`."""
+        self._seen.extend(islice(self._arrivals, max(count - len(self._seen), 0)))
+        return list(islice(self._seen, count))
 
 
 class Timetable:
@@ -12,13 +32,13 @@ class Timetable:
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Arrival]] = []
-        self._streams: dict[int, Iterator[Arrival]] = {}
+        self._streams: dict[int, Stream] = {}
         self._joined = 0
 
     def join(self, stream: Iterator[Arrival]) -> int:
         """Add a stream of arrivals in order of time; its number, for `leave`."""
         self._joined += 1
-        self._streams[self._joined] = stream
+        self._streams[self._joined] = Stream(stream)
         self._advance(self._joined)
         return self._joined
 
@@ -31,7 +51,7 @@ class Timetable:
         if head.at_s > at_s:
             del self._streams[number]
         else:
-            self._streams[number] = takewhile(lambda arrival: arrival.at_s <= at_s, stream)
+            self._streams[number] = Stream(takewhile(lambda arrival: arrival.at_s <= at_s, stream))
 
     def leave_all(self, at_s: float) -> None:
         """Nothing of any stream that was planned after `at_s`."""
@@ -42,6 +62,14 @@ class Timetable:
         """The next arrival; None where there is none (now)."""
         self._drop_the_left()
         return self._heap[0][2] if self._heap else None
+
+    def coming(self, count: int) -> list[Arrival]:
+        """The next arrivals, at most `count`: those of a single stream, else the next one of each of many."""
+        self._drop_the_left()
+        if len(self._heap) == 1:
+            _, number, head = self._heap[0]
+            return [head, *(self._streams[number].coming(count - 1))]
+        return [arrival for _, _, arrival in heapq.nsmallest(count, self._heap)]
 
     def take(self) -> Arrival:
         """The next arrival, and out of the table; only where `peek` shows one."""

@@ -1,6 +1,7 @@
 """Traces of real traffic -> rows in order of time: Mooncake (JSONL), Azure LLM inference and BurstGPT (CSV).
 
-Formats as published: kvcache-ai/Mooncake FAST25-release/traces (`timestamp` in ms, `input_length`, `output_length`),
+Formats as published: kvcache-ai/Mooncake FAST25-release/traces (`timestamp` in ms, `input_length`, `output_length`,
+`hash_ids`: one id each block of 512 tokens, the same wherever a prompt and all before it are the same),
 Azure/AzurePublicDataset LLM inference traces (`TIMESTAMP`, `ContextTokens`, `GeneratedTokens`), HPMLL/BurstGPT
 (`Timestamp` in s, `Request tokens`, `Response tokens`). They are told apart by their fields.
 """
@@ -11,8 +12,9 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +29,28 @@ _FRACTION = re.compile(r"(\.\d{6})\d+")
 
 @dataclass(frozen=True, slots=True)
 class TraceRow:
-    """One request of the trace: seconds since its first, and its lengths."""
+    """One request of the trace: seconds since its first, its lengths, and (Mooncake) the ids of its prompt's blocks."""
 
     at_s: float
     input_tokens: int
     output_tokens: int
+    hash_ids: tuple[int, ...] = ()
 
 
 def read_trace(path: Path) -> tuple[TraceRow, ...]:
-    """All rows in order of time, the first at 0 s; rows at one time stay in file order. InputError names bad lines."""
+    """All rows in order of time, the first at 0 s; rows at one time stay in file order. InputError names bad lines.
+
+    One process reads a file once, as long as it does not change: a large one takes seconds.
+    """
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise InputError([Mistake(str(path), "", str(error), "a readable trace file")]) from None
+    return _rows(path, state.st_size, state.st_mtime_ns, state.st_ino)
+
+
+@lru_cache(maxsize=1)
+def _rows(path: Path, *_state: int) -> tuple[TraceRow, ...]:
     mistakes: list[Mistake] = []
     rows: list[TraceRow] = []
     try:
@@ -55,7 +70,7 @@ def read_trace(path: Path) -> tuple[TraceRow, ...]:
         raise InputError([*mistakes[:_MISTAKES_SHOWN], *told])
     rows.sort(key=lambda row: row.at_s)
     first = rows[0].at_s
-    return tuple(TraceRow(row.at_s - first, row.input_tokens, row.output_tokens) for row in rows)
+    return tuple(replace(row, at_s=row.at_s - first) for row in rows)
 
 
 def digest_of(path: Path) -> str:
@@ -92,7 +107,7 @@ def _row(fields: Mapping[str, Any]) -> TraceRow:
     at_s = seconds(fields[time])
     if not math.isfinite(at_s):
         raise ValueError(time)
-    return TraceRow(at_s, _count(fields[tokens_in]), _count(fields[tokens_out]))
+    return TraceRow(at_s, _count(fields[tokens_in]), _count(fields[tokens_out]), _ids(fields.get("hash_ids")))
 
 
 def _count(value: Any) -> int:
@@ -100,6 +115,15 @@ def _count(value: Any) -> int:
     if tokens < 0 or isinstance(value, bool):
         raise ValueError("a negative number of tokens")
     return max(tokens, 1)  # BurstGPT writes 0 for requests that failed: they were sent all the same
+
+
+def _ids(value: Any) -> tuple[int, ...]:
+    """Only Mooncake has them; a CSV column of that name is some other thing's."""
+    if not isinstance(value, list):
+        return ()
+    if not all(isinstance(number, int) for number in value):
+        raise ValueError("hash_ids")
+    return tuple(value)
 
 
 def _timestamp(text: str) -> float:

@@ -22,7 +22,7 @@ from harness.load.engine.dialer import Dialer
 from harness.load.engine.exchange import Exchange
 from harness.load.engine.pauses import PauseClock
 from harness.load.engine.pool import Pool
-from harness.load.engine.stamps import ANCILLARY_BYTES, READ_BYTES, SHORT_READ_BYTES, ArrivalClock, now_ns
+from harness.load.engine.stamps import READ_BYTES, SHORT_READ_BYTES, ArrivalClock, now_ns, read_each
 from harness.load.stream.verdict import CloseReason
 
 _SECOND = 1_000_000_000
@@ -32,6 +32,7 @@ _FEW = 8
 _DECODING_NS = 1_000_000
 _SLICE_BYTES = 32 * 1024
 _WORTH_DECODING = 4 * 1024
+_LONG_RUN = 1000
 _SWEEP_NS = 100_000_000
 _SWEEPS_A_SECOND = _SECOND // _SWEEP_NS
 #: After so many reads the loop looks for submissions.
@@ -60,7 +61,7 @@ class Reader:
         self._pool = Pool()
         self._timers: list[tuple[int, int, int]] = []  # due, order, ticket: an exchange that ended is not kept
         self._timer_number = count()
-        self._deltas = 0
+        self._deltas = 0  # of exchanges that were handed back
         self._ticking = False
         self._next_tick_ns = self._next_sweep_ns = 0
         self._sweeps = 0
@@ -131,7 +132,7 @@ class Reader:
         if exchange is None or exchange.over:
             return
         if exchange.connection is not None and exchange.connection.state == "open":
-            self._read_one(exchange.connection)  # what is there was seen
+            self._read_each([(exchange.connection.fd, 0)])  # what is there was seen
         if not exchange.over:
             self._stop(exchange, "censored", now_ns(), None)
 
@@ -159,7 +160,8 @@ class Reader:
         self._send(connection, exchange)
 
     def _send(self, connection: Connection, exchange: Exchange) -> None:
-        connection.exchange, exchange.connection = exchange, connection
+        connection.carry(exchange)
+        exchange.connection = connection
         connection.request(exchange.call.payload)
         if connection.unsent:
             self._control.register(connection.fd, _WRITABLE)
@@ -178,7 +180,6 @@ class Reader:
         self._dialer.forget(connection)
         if self._connections.get(connection.fd) is connection:
             del self._connections[connection.fd]
-        connection.exchange = None
         connection.close()
 
     def lose(self, connection: Connection, reason: CloseReason, at_ns: int, error: str | None) -> None:
@@ -214,13 +215,10 @@ class Reader:
     def _read_ready(self) -> int:
         """Read every stream that has something, once; how many had."""
         ready = self._streams.poll(0, max(1, len(self._connections)))
-        connections, read_one = self._connections, self._read_one
-        for number, (fd, _) in enumerate(ready, 1):
-            connection = connections.get(fd)
-            if connection is not None:
-                read_one(connection)
-            if number % _READS_AT_A_GO == 0 and self._control.poll(0, 1):
+        for at in range(0, len(ready), _READS_AT_A_GO):
+            if at and self._control.poll(0, 1):
                 self._take_in()
+            self._read_each(ready[at : at + _READS_AT_A_GO])
         return len(ready)
 
     def _take_in(self) -> None:
@@ -229,39 +227,40 @@ class Reader:
             if fd == self._channel.fd:
                 self._obey(mask)
 
-    def _read_one(self, connection: Connection) -> None:
-        try:
-            data, ancillary, _, _ = connection.recvmsg(connection.read_bytes, ANCILLARY_BYTES)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self.lose(connection, "reset", now_ns(), error.strerror)
-            return
-        read_ns = now_ns()
+    def _read_each(self, ready: list[tuple[int, int]]) -> None:
+        for connection, data, arrival_ns, read_ns in read_each(ready, self._connections, self._clock):
+            if isinstance(data, OSError):
+                self.lose(connection, "reset", read_ns, data.strerror)
+            elif connection.exchange is None or not data:  # an idle connection has nothing to say but its end
+                self._end_of_file(connection, read_ns)
+            else:
+                self._feed(connection, data, arrival_ns, read_ns)
+
+    def _feed(self, connection: Connection, data: bytes, arrival_ns: int | None, read_ns: int) -> None:
         exchange = connection.exchange
-        if exchange is None or not data:  # an idle connection has nothing to say but its end
-            self._end_of_file(connection, read_ns)
-            return
-        arrival_ns = self._clock.arrival_ns(ancillary, read_ns)
+        assert exchange is not None
+        stream = exchange.stream
         if arrival_ns is None:
             arrival_ns = read_ns
-            exchange.stream.timeline.clock = "user"
-        if connection.tls is not None:
-            data = self._decrypt(connection, data, read_ns)
-            if not data:
+            stream.timeline.clock = "user"
+            if connection.take(data, arrival_ns, read_ns):
                 return
-        if exchange.stream.feed(data, arrival_ns, read_ns):
+        filled = len(data) == SHORT_READ_BYTES == connection.read_bytes
+        if connection.tls is not None:
+            data = self._decrypted(connection, read_ns)
+        if data and stream.feed(data, arrival_ns, read_ns):
             self._whole(exchange)
-        elif len(data) == SHORT_READ_BYTES == connection.read_bytes:  # a longer event: fetch the rest of it
+        elif filled and not exchange.over:  # a longer event: fetch the rest of it
             connection.read_bytes = READ_BYTES
-            self._read_one(connection)
+            self._read_each([(connection.fd, 0)])
+        elif stream.pending_bytes and stream.short_way.short_reads:  # one event unlike the others, likely
+            self._decode_slice(exchange)
 
-    def _decrypt(self, connection: Connection, data: bytes, read_ns: int) -> bytes:
+    def _decrypted(self, connection: Connection, read_ns: int) -> bytes:
         assert connection.tls is not None
-        try:
-            plain = connection.decrypt(data)
-        except OSError as error:
-            self.lose(connection, "reset", read_ns, f"TLS: {error}")
+        plain = connection.plain
+        if isinstance(plain, OSError):
+            self.lose(connection, "reset", read_ns, f"TLS: {plain}")
             return b""
         if not plain and connection.tls.clean_end:
             self._end_of_file(connection, read_ns)
@@ -313,9 +312,8 @@ class Reader:
     def _decode_slice(self, exchange: Exchange) -> bool:
         stream, before = exchange.stream, exchange.stream.transcript.deltas
         more = stream.decode(_SLICE_BYTES)
-        if exchange.connection is not None and exchange.connection.tls is None:
-            exchange.connection.read_bytes = SHORT_READ_BYTES if stream.short_reads else READ_BYTES
-        self._deltas += stream.transcript.deltas - before
+        if exchange.connection is not None:
+            exchange.connection.read_bytes = SHORT_READ_BYTES if stream.short_way.short_reads else READ_BYTES
         if not exchange.over:
             if stream.ended:  # broken beyond repair
                 self._whole(exchange)
@@ -325,9 +323,8 @@ class Reader:
 
     def _hand_back(self, exchange: Exchange) -> None:
         del self._open[exchange.ticket]
-        before = exchange.stream.transcript.deltas
         self._channel.put(Kind.FINISHED, exchange.finished())
-        self._deltas += exchange.stream.transcript.deltas - before
+        self._deltas += exchange.stream.deltas
 
     # -- time
 
@@ -370,6 +367,8 @@ class Reader:
                 if full or pending >= _WORTH_DECODING or not exchange.stream.transcript.deltas:
                     exchange.queued = True
                     self._backlog.append(exchange)
+            elif full and exchange.stream.short_way.count >= _LONG_RUN:
+                self._decode_slice(exchange)
         if full:
             for connection in self._pool.expired(now):
                 self._drop(connection)
@@ -379,7 +378,8 @@ class Reader:
     def _report(self, now: int) -> None:
         if not self._channel.unsent:  # a worker that does not listen needs no old counts
             awaiting = sum(exchange.awaiting_first for exchange in self._open.values())
-            self._channel.put(Kind.LIVE, Live(now, len(self._open), awaiting, self._deltas, self._pauses.so_far()))
+            deltas = self._deltas + sum(exchange.stream.deltas for exchange in self._open.values())
+            self._channel.put(Kind.LIVE, Live(now, len(self._open), awaiting, deltas, self._pauses.so_far()))
 
     def _flush_channel(self) -> None:
         self._channel.flush()

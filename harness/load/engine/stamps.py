@@ -9,7 +9,8 @@ When one read takes several segments, the stamp is that of the newest.
 import socket
 import struct
 import time
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, TypeVar
 
 #: Linux, all architectures with the generic socket numbers (not in Python's socket module).
 SO_TIMESTAMPNS = 35
@@ -26,6 +27,17 @@ _STEP_NS = 500_000
 _SLOPPY_NS = 20_000
 
 now_ns = time.monotonic_ns
+
+
+class Readable(Protocol):
+    """What the hot loop needs of a connection. `take` keeps a read whose form is known, and says whether it did."""
+
+    recvmsg: Callable[[int, int], tuple[bytes, list[Any], int, Any]]
+    read_bytes: int
+    take: Callable[[bytes, int, int], bool]
+
+
+R = TypeVar("R", bound=Readable)
 
 
 class ArrivalClock:
@@ -92,6 +104,39 @@ class ArrivalClock:
             return True
         time.sleep(0.005)
         return False
+
+
+def read_each(
+    fds: Iterable[tuple[int, int]], connections: Mapping[int, R], clock: ArrivalClock
+) -> list[tuple[R, bytes | OSError, int | None, int]]:
+    """Read each connection once. Returns what its `take` did not keep: (connection, bytes, arrival, time of the read).
+
+    In the place of the bytes stands an error where there is one; the arrival is None where the kernel did not say.
+    """
+    left: list[tuple[R, bytes | OSError, int | None, int]] = []
+    offset_ns, trusted = clock.offset_ns, not clock.stepped
+    for fd, _ in fds:
+        connection = connections.get(fd)
+        if connection is None:
+            continue
+        try:
+            data, ancillary, _, _ = connection.recvmsg(connection.read_bytes, ANCILLARY_BYTES)
+        except BlockingIOError:
+            continue
+        except OSError as error:
+            left.append((connection, error, None, now_ns()))
+            continue
+        read_ns = now_ns()
+        if not (ancillary and trusted):
+            left.append((connection, data, None, read_ns))
+            continue
+        seconds, nanoseconds = _unpack_timespec(ancillary[0][2])
+        arrival_ns = seconds * _SECOND + nanoseconds - offset_ns
+        if arrival_ns > read_ns:
+            arrival_ns = read_ns
+        if not connection.take(data, arrival_ns, read_ns):
+            left.append((connection, data, arrival_ns, read_ns))
+    return left
 
 
 def _wall_offset_ns() -> int:

@@ -24,7 +24,7 @@ class Lag:
         if len(self._block) == _BLOCK:
             self._fold()
 
-    def add_all(self, lags_ns: list[int]) -> None:
+    def add_all(self, lags_ns: "array[int]") -> None:
         """Several reads in a row."""
         self._block.extend(lags_ns)
         if len(self._block) >= _BLOCK:

@@ -9,7 +9,11 @@ _PUT_INSTEAD = "[key]"
 def secrets_in(payload: bytes) -> tuple[str, ...]:
     """Values of credential headers; of "Bearer X" the X, since a server may echo that alone."""
     values = []
-    for line in payload[: payload.find(b"\r\n\r\n")].split(b"\r\n")[1:]:
+    head = payload[: payload.find(b"\r\n\r\n")]
+    lowered = head.lower()
+    if not any(word in lowered for word in _CREDENTIALS):
+        return ()
+    for line in head.split(b"\r\n")[1:]:
         name, _, value = line.partition(b":")
         name = name.lower()
         if any(word in name for word in _CREDENTIALS):

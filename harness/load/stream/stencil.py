@@ -6,7 +6,7 @@ surroundings, whose text has neither quote, backslash nor control character, is 
 no parser could find anything else in it. Whatever does not fit goes the long way, and may become the next stencil.
 """
 
-from collections import deque
+from array import array
 from dataclasses import dataclass
 
 import msgspec
@@ -16,112 +16,151 @@ from harness.load.stream.chunk import Chunk, Delta, decode_chunk
 _FIELDS = ("content", "reasoning_content", "reasoning")
 _OPEN, _CLOSE = b"data: ", b"\n\n\r\n"
 _QUOTE, _BACKSLASH = b'"\\'
-_CONTROLS = bytes(set(range(32)) - set(b"\n"))
+_CONTROLS = bytes(range(32))
 _PROOF = "another text"
 #: A server whose events never look alike gets this many tries, one that changes now and then as many as it earns.
 TRIES = 8
 _SHORT_BYTES = 400
-#: What a wire read looks like in the stream: (arrival, read, bytes).
-Read = tuple[int, int, bytes]
+#: Texts that were checked before, bytes to words: a model says the same few thousand all the time. Bounded.
+_words: dict[bytes, str] = {}
+_MOST_WORDS = 8192
+_LONGEST_WORD = 32
+#: A run keeps texts of so many bytes that are not in `_words`; then somebody must take it.
+_MOST_KEPT_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Consecutive reads that fit: their texts in `field`, one newline between two, and the time of each."""
+    """Consecutive reads that fitted: their texts in `field`, the arrival and the lateness of each."""
 
     field: str
-    text: str
-    arrivals_ns: list[int]
-    lags_ns: list[int]
-    wire_bytes: int
+    texts: list[str]
+    arrivals_ns: "array[int]"
+    lags_ns: "array[int]"
 
 
 class ShortWay:
-    """The stencil that fits at present, if any, and how often another may be tried."""
+    """The stencil that fits at present, if any, the run of reads that fitted it, and how often another may be tried.
 
-    __slots__ = ("_stencil", "_tries", "short_reads")
+    `open` tells whether the next read may go this way: its owner closes it while other reads wait to be decoded, or
+    while a chunk or an event is begun.
+    """
+
+    __slots__ = ("_after", "_heads", "_kept_bytes", "_stamps", "_stencil", "_texts", "_tries")
 
     def __init__(self) -> None:
         self._stencil: Stencil | None = None
         self._tries = TRIES
-        self.short_reads = False  # the last reads were small ones
+        self._heads: dict[int, tuple[bytes, int]] | None = None  # the stencil's, while this way is open
+        self._after = b""
+        self._kept_bytes = 0
+        self._begin()
 
-    def take(self, reads: deque[Read], most_bytes: int) -> Run | None:
-        """Remove the reads at the front that fit, as far as they follow each other; None where the first does not."""
-        run = self._stencil.take(reads, most_bytes) if self._stencil is not None else None
-        if run is not None:
-            count = len(run.arrivals_ns)
-            self._tries = min(TRIES, self._tries + count // 4)
-            self.short_reads = run.wire_bytes <= count * _SHORT_BYTES
+    @property
+    def open(self) -> bool:
+        """The next read may be taken."""
+        return self._heads is not None
+
+    @open.setter
+    def open(self, wanted: bool) -> None:
+        stencil = self._stencil
+        self._heads = stencil.heads if wanted and stencil is not None else None
+
+    @property
+    def short_reads(self) -> bool:
+        """The reads that fit are small ones."""
+        return self._stencil is not None and self._stencil.bytes <= _SHORT_BYTES
+
+    @property
+    def count(self) -> int:
+        """Reads in the run."""
+        return len(self._texts)
+
+    def take(self, read: bytes, arrival_ns: int, read_ns: int) -> bool:
+        """Take a read into the run; False where it does not fit. This is the hot path of the whole client."""
+        heads = self._heads
+        if heads is None:
+            return False
+        head, length = heads.get(len(read)) or self._stencil.head(len(read))  # type: ignore[union-attr]
+        text = read.removeprefix(head).removesuffix(self._after)
+        if len(text) != length:
+            return False
+        word = _words.get(text) or self._new_word(text)
+        if not word:
+            return False
+        self._texts.append(word)
+        stamps = self._stamps
+        stamps.append(arrival_ns)
+        stamps.append(read_ns - arrival_ns)
+        return True
+
+    def run(self) -> Run | None:
+        """Hand over what was taken; None where that is nothing."""
+        count = len(self._texts)
+        if not count:
+            return None
+        assert self._stencil is not None
+        run = Run(self._stencil.field, self._texts, self._stamps[::2], self._stamps[1::2])
+        self._tries = min(TRIES, self._tries + count // 4)
+        self._begin()
         return run
 
     def learn(self, read: bytes, event: bytes) -> None:
         """A read that went the long way: whole chunks and events before it and in it, and this one event."""
+        assert not self._texts
         if self._tries > 0:
             self._tries -= 1
-            self._stencil = cut_stencil(read, event) or self._stencil
+            stencil = cut_stencil(read, event)
+            if stencil is not None:
+                self._stencil, self._after = stencil, stencil.after
+
+    def _begin(self) -> None:
+        self._texts: list[str] = []
+        self._stamps = array("q")  # arrival and lateness of each, in turn: one place in memory, not two
+        self._kept_bytes = 0
+
+    def _new_word(self, text: bytes) -> str | None:
+        """`text` as the JSON string that it stands for; None where a parser has to look at it."""
+        if _QUOTE in text or _BACKSLASH in text or len(text.translate(None, _CONTROLS)) != len(text):
+            return None
+        try:
+            word = text.decode()
+        except UnicodeDecodeError:
+            return None
+        if len(text) <= _LONGEST_WORD and len(_words) < _MOST_WORDS:
+            _words[text] = word
+        else:
+            self._kept_bytes += len(text)
+        return word if self._kept_bytes <= _MOST_KEPT_BYTES else None
 
 
 class Stencil:
     """The surroundings of the text in field `field` of a delta."""
 
-    __slots__ = ("_after", "_before", "_heads", "field")
+    __slots__ = ("_before", "after", "bytes", "field", "heads")
 
     def __init__(self, field: str, before: bytes, after: bytes) -> None:
         self.field = field
         self._before = _OPEN + before
-        self._after = after + _CLOSE
-        self._heads: dict[int, bytes] = {}  # by length of the read: its size line and what stands before the text
+        self.after = after + _CLOSE
+        self.bytes = len(self._before) + len(self.after)
+        self.heads: dict[int, tuple[bytes, int]] = {}  # see `head`; sizes of one stream are few
 
-    def take(self, reads: deque[Read], most_bytes: int) -> Run | None:
-        """See `ShortWay.take`."""
-        texts: list[bytes] = []
-        arrivals: list[int] = []
-        lags: list[int] = []
-        heads, after, skip, wire_bytes = self._heads, self._after, -len(self._after), 0
-        for arrival_ns, read_ns, data in reads:
-            size = len(data)
-            head = heads.get(size) or self._head(size)
-            if not (data.startswith(head) and data.endswith(after)):
-                break
-            text = data[len(head) : skip]
-            if not text or _QUOTE in text or _BACKSLASH in text:
-                break
-            texts.append(text)
-            arrivals.append(arrival_ns)
-            lags.append(read_ns - arrival_ns)
-            wire_bytes += size
-            if wire_bytes >= most_bytes:
-                break
-        joined = _joined(texts) if texts else None
-        if joined is None:
-            return None
-        for _ in texts:
-            reads.popleft()
-        return Run(self.field, joined, arrivals, lags, wire_bytes)
+    def head(self, size: int) -> tuple[bytes, int]:
+        """How a read of `size` bytes begins (its size line and what stands before the text), and how long its text is.
 
-    def _head(self, size: int) -> bytes:
-        """How a read of `size` bytes begins; sizes of one stream are few."""
+        The length is below zero where so few bytes have no room for a text.
+        """
         payload = size - 2 - len(b"%x\r\n" % size)
         line = b"%x\r\n" % max(0, payload)
         if len(line) + payload + 2 != size:  # a digit less
             payload += 1
             line = b"%x\r\n" % max(0, payload)
-        if len(self._heads) > 512:
-            self._heads.clear()
-        head = self._heads[size] = line + self._before
-        return head
-
-
-def _joined(texts: list[bytes]) -> str | None:
-    """One string, a newline between two texts (JSON strings have none); None where one of them is no JSON string."""
-    joined = b"\n".join(texts)
-    if joined.count(b"\n") != len(texts) - 1 or len(joined.translate(None, _CONTROLS)) != len(joined):
-        return None
-    try:
-        return joined.decode()
-    except UnicodeDecodeError:
-        return None
+        if len(self.heads) > 512:
+            self.heads.clear()
+        head = line + self._before
+        self.heads[size] = head, size - len(head) - len(self.after)
+        return self.heads[size]
 
 
 def cut_stencil(read: bytes, event: bytes) -> Stencil | None:

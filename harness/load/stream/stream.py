@@ -15,7 +15,7 @@ from harness.load.stream.closing import Closed, Timeline, make_record
 from harness.load.stream.head import HeadReader, ProtocolError, ResponseHead
 from harness.load.stream.lag import Lag
 from harness.load.stream.scrub import scrub, secrets_in
-from harness.load.stream.sse import EventSplitter
+from harness.load.stream.sse import EventSplitter, like_events
 from harness.load.stream.stencil import ShortWay
 from harness.load.stream.transcript import Transcript
 from harness.load.stream.verdict import CloseReason, Ending, decide
@@ -37,8 +37,8 @@ class Stream:
 
     __slots__ = (
         "_body", "_call", "_chunked", "_error", "_first_bytes", "_head", "_head_reader", "_inflater", "_kept", "_lag",
-        "_left", "_mode", "_plain", "_raw", "_secrets", "_short_way", "_simple", "_splitter", "_unreadable", "ended",
-        "ended_ns", "headers_ns", "pending_bytes", "timeline", "transcript",
+        "_left", "_mode", "_plain", "_raw", "_secrets", "_simple", "_splitter", "_unreadable", "ended",
+        "ended_ns", "headers_ns", "pending_bytes", "short_way", "timeline", "transcript",
     )  # fmt: skip
 
     def __init__(self, call: Call) -> None:
@@ -64,7 +64,7 @@ class Stream:
         self._first_bytes = b""
         self._error: str | None = None  # of HTTP, SSE or JSON
         self._simple = False  # `_decode_events` will do
-        self._short_way = ShortWay()
+        self.short_way = ShortWay()
         self._secrets: tuple[str, ...] | None = None
         self._unreadable = False  # nothing behind this place can be understood
 
@@ -72,6 +72,9 @@ class Stream:
 
     def feed(self, data: bytes, arrival_ns: int, read_ns: int) -> bool:
         """Bytes of one read. True when the body has ended; then nothing more may be fed."""
+        if self.short_way.take(data, arrival_ns, read_ns):
+            return False
+        self.short_way.open = False
         size = len(data)
         self.pending_bytes = pending = self.pending_bytes + size
         self._raw.append((arrival_ns, read_ns, data))
@@ -94,6 +97,7 @@ class Stream:
 
     def decode(self, budget_bytes: int) -> bool:
         """Decode about so many bytes; True while more are waiting."""
+        self._settle()
         while budget_bytes > 0:
             if self._simple and not self._plain:
                 budget_bytes = self._decode_events(budget_bytes)
@@ -104,28 +108,33 @@ class Stream:
             self.pending_bytes -= wire_bytes
             if not self._unreadable:
                 self._take_payload(payload, arrival_ns)
-        return bool(self._plain or self._raw)
+        more = bool(self._plain or self._raw)
+        self.short_way.open = not more and self._between
+        return more
 
     def _decode_events(self, budget_bytes: int) -> int:
-        """The common case in tight loops: an event stream, not compressed, its first bytes seen. Rest of budget."""
-        raw, transcript = self._raw, self.transcript
+        """The common case in a tight loop: an event stream, not compressed, its first bytes seen. Rest of budget."""
+        raw, transcript, way = self._raw, self.transcript, self.short_way
+        way.open = self._between
         while raw and budget_bytes > 0 and self._simple:
-            budget_bytes -= self._take_alike(budget_bytes)
-            if not raw or budget_bytes <= 0:
-                break
             arrival_ns, read_ns, data = raw.popleft()
             budget_bytes -= len(data)
             self.pending_bytes -= len(data)
+            if way.take(data, arrival_ns, read_ns):
+                continue
+            self._settle()
             self._lag.add(read_ns - arrival_ns)
             transcript.read_spoke = False
             self._take_read(data, arrival_ns)
+            way.open = self._between
+        self._settle()
         return budget_bytes
 
     def _take_read(self, data: bytes, arrival_ns: int) -> None:
         """One read on the long way: chunks, events, JSON."""
         body, splitter = self._body, self._splitter
         assert body is not None
-        whole_before = body.between_chunks and splitter.between_events
+        whole_before = self._between
         events: list[bytes] = []
         try:
             events = splitter.feed(body.feed(data))
@@ -136,20 +145,20 @@ class Stream:
         if body.ended or body.error or splitter.error or splitter.errors:
             self._trouble_or_end(body, arrival_ns)
         elif whole_before and self._simple and len(events) == 1 and self.transcript.read_spoke:
-            self._short_way.learn(data, events[0])
+            self.short_way.learn(data, events[0])
 
-    def _take_alike(self, budget_bytes: int) -> int:
-        """All reads at the front that need no parser; the bytes they had."""
-        assert self._body is not None
-        if not (self._body.between_chunks and self._splitter.between_events):
-            return 0
-        run = self._short_way.take(self._raw, budget_bytes)
-        if run is None:
-            return 0
-        self.pending_bytes -= run.wire_bytes
-        self._lag.add_all(run.lags_ns)
-        self.transcript.take_run(run.field, run.text, run.arrivals_ns)
-        return run.wire_bytes
+    def _settle(self) -> None:
+        """What went the short way becomes part of the transcript."""
+        run = self.short_way.run()
+        if run is not None:
+            self._lag.add_all(run.lags_ns)
+            self.transcript.take_run(run.field, run.texts, run.arrivals_ns)
+
+    @property
+    def _between(self) -> bool:
+        """The next byte begins a chunk and an event, in a stream of which nothing is left in doubt."""
+        body = self._body
+        return self._simple and body is not None and body.between_chunks and self._splitter.between_events
 
     def _trouble_or_end(self, body: Body, arrival_ns: int) -> None:
         """Something that happens once in a stream has happened."""
@@ -165,9 +174,9 @@ class Stream:
     # -- what the owner of the socket asks
 
     @property
-    def short_reads(self) -> bool:
-        """The last reads were small ones, one like the other."""
-        return self._short_way.short_reads
+    def deltas(self) -> int:
+        """Events with text so far."""
+        return self.transcript.deltas + self.short_way.count
 
     @property
     def reusable(self) -> bool:
@@ -175,12 +184,6 @@ class Stream:
         head, body = self._head, self._body
         whole = head is not None and body is not None and body.ended and not body.surplus and self._error is None
         return whole and head is not None and head.keep_alive
-
-    @property
-    def first_delta_ns(self) -> int | None:
-        """Arrival of the first decoded delta."""
-        arrivals = self.transcript.arrivals
-        return arrivals[0] if arrivals else None
 
     @property
     def events(self) -> bool:
@@ -245,9 +248,12 @@ class Stream:
         return "answer" if json_or_page else "events"
 
     def _unframe(self) -> None:
-        if self._simple and not self._plain:
-            self._take_alike(_EVERYTHING)
-        while self._raw and self._unframe_next():
+        raw, way = self._raw, self.short_way
+        way.open = not self._plain and self._between
+        while raw and way.take(raw[0][2], *raw[0][:2]):
+            self.pending_bytes -= len(raw.popleft()[2])
+        way.open = False
+        while raw and self._unframe_next():
             pass
 
     def _unframe_next(self) -> bool:
@@ -345,7 +351,7 @@ class Stream:
             pass  # half an event at the end: the verdict will see that no ending was announced
         if self._mode == "answer":
             self._finish_answer()
-        elif self._mode == "events" and self.transcript.last_event_ns is None and not _like_events(self._first_bytes):
+        elif self._mode == "events" and self.transcript.last_event_ns is None and not like_events(self._first_bytes):
             self._error = f"no event stream: {self._first_bytes[:64]!r}"
 
     def _finish_answer(self) -> None:
@@ -388,10 +394,3 @@ class Stream:
         if outcome is Outcome.CUT:
             return error or "the stream ended without finish_reason and without [DONE]"
         return error if outcome not in {Outcome.OK, Outcome.EMPTY, Outcome.TRUNCATED, Outcome.CUT_IN_THOUGHT} else None
-
-
-def _like_events(begun: bytes) -> bool:
-    """An event stream may begin with a comment, a field, a blank line or a byte order mark."""
-    return not begun or begun.removeprefix(b"\xef\xbb\xbf").startswith(
-        (b":", b"data", b"event", b"id", b"retry", b"\n", b"\r")
-    )

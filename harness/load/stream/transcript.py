@@ -75,28 +75,27 @@ class Transcript:
             if choice is None and not chunk.usage and self.error is None:
                 self._bare_error(event)
 
-    def take_run(self, field: str, text: str, arrivals_ns: list[int]) -> None:
-        """Deltas of consecutive reads, each nothing but a text in `field`; a newline stands between two texts."""
+    def take_run(self, field: str, texts: list[str], arrivals_ns: "array[int]") -> None:
+        """Deltas of consecutive reads, each nothing but a text in `field`."""
+        text = "".join(texts)
         letter = self._thought.passes(text) if field == "content" else _REASONING
         if letter == 0:
-            for piece, arrival_ns in zip(text.split("\n"), arrivals_ns, strict=True):
+            for piece, arrival_ns in zip(texts, arrivals_ns, strict=True):
                 self.read_spoke = False
                 self._delta(Delta(content=piece), arrival_ns, _NOTHING_ELSE)
         else:
             self._take_settled(letter, text, arrivals_ns)
         self.last_event_ns = arrivals_ns[-1]
 
-    def _take_settled(self, letter: int, text: str, arrivals_ns: list[int]) -> None:
+    def _take_settled(self, letter: int, text: str, arrivals_ns: "array[int]") -> None:
         """A run that is all reasoning, or all answer."""
-        count = len(arrivals_ns)
-        chars = len(text) - (count - 1)
         if letter == _REASONING:
-            self.reasoning_chars += chars
+            self.reasoning_chars += len(text)
         else:
-            self.answer_chars += chars
+            self.answer_chars += len(text)
         if self._answer is not None:
-            self._keep(self._reasoning if letter == _REASONING else self._answer, text.replace("\n", ""))
-        self.phases += bytes((letter,)) * count
+            self._keep(self._reasoning if letter == _REASONING else self._answer, text)
+        self.phases += bytes((letter,)) * len(arrivals_ns)
         self.arrivals.extend(arrivals_ns)
         self.read_spoke = True
 

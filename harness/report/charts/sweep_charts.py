@@ -5,13 +5,14 @@ from collections.abc import Sequence
 
 from harness.report import quantities as q
 from harness.report.charts.drawing import Chart, Figure, figure, log_ticks, make_charts, round4
-from harness.report.contents import Level, RunContents
+from harness.report.contents import LevelContents, RunContents
+from harness.sweep.levels import Level
 from harness.theory import Shape, bound_at
 
 _CURVE_POINTS = 60
 
 
-def sweep_charts(levels: Sequence[Level]) -> tuple[dict[str, Chart], tuple[str, ...]]:
+def sweep_charts(levels: Sequence[LevelContents]) -> tuple[dict[str, Chart], tuple[str, ...]]:
     """The frontier of a sweep, its cost and its latencies over load."""
     return make_charts(
         {
@@ -23,16 +24,22 @@ def sweep_charts(levels: Sequence[Level]) -> tuple[dict[str, Chart], tuple[str, 
     )
 
 
-def frontier(levels: Sequence[Level]) -> Chart | None:
-    """What one user gets against what all get: measured levels, and the bound at each of them."""
-    rows = [(level.users, level.contents) for level in levels if level.contents and level.contents.run.valid]
+def frontier(levels: Sequence[LevelContents]) -> Chart | None:
+    """What one user gets against what all get (each GPU gives, where they are declared): measured levels, and the
+    bound at each of them."""
+    rows = [(one.level, one.contents) for one in levels if one.contents and one.contents.run.valid]
+    gpus = next((found.endpoint.deployment.count for _, found in rows if found.endpoint.deployment), None)
     measured = [
-        (users, found.run.throughput.output_tokens_per_s_per_user, found.run.throughput.output_tokens_per_s)
-        for users, found in rows
+        (
+            level,
+            found.run.throughput.output_tokens_per_s_per_user,
+            _each(found.run.throughput.output_tokens_per_s, gpus),
+        )
+        for level, found in rows
     ]
     bounds = [
-        (users, row.output_tokens_per_s_per_user, row.output_tokens_per_s)
-        for users, found in rows
+        (level, row.output_tokens_per_s_per_user, _each(row.output_tokens_per_s, gpus))
+        for level, found in rows
         if found.economics and (row := found.economics.bound.at_this_load)
     ]
     curve = next((found for _, run in reversed(rows) if (found := bound_curve(run)) is not None), None)
@@ -42,21 +49,25 @@ def frontier(levels: Sequence[Level]) -> Chart | None:
     traces = [trace for trace in (_frontier_line("measured", "@measured", measured), points, curve) if trace]
     if not traces:
         return None
+    whose = "in all" if gpus is None else "per GPU"
     text = "; ".join(
-        f"{q.counted(users, 'user')}: {q.rate(each)} tok/s for each, {q.rate(total)} in all"
-        for users, each, total in measured
+        f"{level.words}: {q.rate(each)} tok/s for each, {q.rate(total)} {whose}" for level, each, total in measured
     )
     return Chart(
         key="frontier",
-        title="What one user gets, what all users get",
+        title="What one user gets, what " + ("all users get" if gpus is None else "each GPU gives"),
         text=text,
         figure=figure(
             traces,
             xaxis={"title": {"text": "output tokens/s for one user"}, "rangemode": "tozero"},
-            yaxis={"title": {"text": "output tokens/s in all"}, "rangemode": "tozero"},
+            yaxis={"title": {"text": f"output tokens/s {whose}"}, "rangemode": "tozero"},
             height=420,
         ),
     )
+
+
+def _each(total: float | None, gpus: int | None) -> float | None:
+    return None if total is None else total / (gpus or 1)
 
 
 def bound_curve(contents: RunContents) -> Figure | None:
@@ -71,24 +82,25 @@ def bound_curve(contents: RunContents) -> Figure | None:
     return {
         "type": "scatter", "mode": "lines", "name": f"theory, batch 1 to {best.batch:.0f}",
         "x": [round4(bound.output_tokens_per_s_per_user) for bound in bounds],
-        "y": [round4(bound.output_tokens_per_s) for bound in bounds],
+        "y": [round4(bound.output_tokens_per_s / deployment.count) for bound in bounds],
         "customdata": [round4(bound.batch) for bound in bounds],
         "line": {"color": "@theory", "width": 2, "dash": "dot"},
-        "hovertemplate": "batch %{customdata:.3g}: %{x:.3g} tok/s each, %{y:,.4g} in all<extra>theory</extra>",
+        "hovertemplate": "batch %{customdata:.3g}: %{x:.3g} tok/s each, %{y:,.4g} per GPU<extra>theory</extra>",
     }  # fmt: skip
 
 
-def _frontier_line(name: str, colour: str, points: Sequence[tuple[int, float | None, float | None]]) -> Figure | None:
-    known = [(users, each, total) for users, each, total in points if each is not None and total is not None]
+def _frontier_line(name: str, colour: str, points: Sequence[tuple[Level, float | None, float | None]]) -> Figure | None:
+    known = [(level, each, total) for level, each, total in points if each is not None and total is not None]
     if not known:
         return None
     return {
         "type": "scatter", "mode": "lines+markers+text", "name": name, "x": [round4(each) for _, each, _ in known],
-        "y": [round4(total) for _, _, total in known], "text": [str(users) for users, _, _ in known],
+        "y": [round4(total) for _, _, total in known], "text": [level.number for level, _, _ in known],
+        "hovertext": [level.words for level, _, _ in known],
         "textposition": _sides([total for _, _, total in known]), "cliponaxis": False,
         "marker": {"size": 9, "color": colour},
         "line": {"color": colour, "width": 2, "dash": "solid" if name == "measured" else "dot"},
-        "hovertemplate": "%{text} users: %{x:.3g} tok/s each, %{y:,.4g} in all<extra>" + name + "</extra>",
+        "hovertemplate": "%{hovertext}: %{x:.3g} tok/s each, %{y:,.4g}<extra>" + name + "</extra>",
     }  # fmt: skip
 
 
@@ -101,17 +113,17 @@ def _sides(heights: Sequence[float]) -> list[str]:
     ]
 
 
-def cost_over_load(levels: Sequence[Level]) -> Chart | None:
+def cost_over_load(levels: Sequence[LevelContents]) -> Chart | None:
     """What 1,000 useful answers cost at each load."""
     rows = [
-        (level.users, usd)
-        for level in levels
-        if level.contents and level.contents.run.valid and (usd := level.contents.usd_per_1k_useful) is not None
+        (one.level, usd)
+        for one in levels
+        if one.contents and one.contents.run.valid and (usd := one.contents.usd_per_1k_useful) is not None
     ]
     if not rows:
         return None
     trace = {
-        "type": "scatter", "mode": "lines+markers+text", "x": [users for users, _ in rows],
+        "type": "scatter", "mode": "lines+markers+text", "x": [level.size for level, _ in rows],
         "y": [round4(usd) for _, usd in rows], "text": [q.usd(usd) for _, usd in rows],
         "textposition": ["top right", *["top center"] * (len(rows) - 1)],
         "cliponaxis": False, "marker": {"size": 9, "color": "@measured"}, "line": {"color": "@measured", "width": 2},
@@ -120,28 +132,28 @@ def cost_over_load(levels: Sequence[Level]) -> Chart | None:
     return Chart(
         key="cost",
         title="1,000 useful answers cost",
-        text="; ".join(f"{q.counted(users, 'user')}: {q.usd(usd)}" for users, usd in rows),
+        text="; ".join(f"{level.words}: {q.usd(usd)}" for level, usd in rows),
         figure=figure(
-            [trace], xaxis={"title": {"text": "users"}}, yaxis={"title": {"text": "USD"}, "rangemode": "tozero"}
+            [trace], xaxis={"title": {"text": _axis(levels)}}, yaxis={"title": {"text": "USD"}, "rangemode": "tozero"}
         ),
     )
 
 
-def cost_per_mtok(levels: Sequence[Level]) -> Chart | None:
+def cost_per_mtok(levels: Sequence[LevelContents]) -> Chart | None:
     """What a million output tokens cost at each load, measured and in theory."""
     measured, bounds = [], []
-    for level in levels:
-        money = level.contents.economics if level.contents and level.contents.run.valid else None
+    for one in levels:
+        money = one.contents.economics if one.contents and one.contents.run.valid else None
         if money is not None and money.owner.usd_per_mtok_output_allin is not None:
-            measured.append((level.users, money.owner.usd_per_mtok_output_allin))
+            measured.append((one.level, money.owner.usd_per_mtok_output_allin))
             row = money.bound.at_this_load
             if row is not None and row.usd_per_mtok_output_allin is not None:
-                bounds.append((level.users, row.usd_per_mtok_output_allin))
+                bounds.append((one.level, row.usd_per_mtok_output_allin))
     if not measured:
         return None
     traces = [
         {
-            "type": "scatter", "mode": "lines+markers", "name": name, "x": [users for users, _ in points],
+            "type": "scatter", "mode": "lines+markers", "name": name, "x": [level.size for level, _ in points],
             "y": [round4(usd) for _, usd in points], "marker": {"size": 8, "color": colour},
             "line": {"color": colour, "width": 2, "dash": dash}, "hovertemplate": f"$%{{y:.3g}}<extra>{name}</extra>",
         }
@@ -153,8 +165,8 @@ def cost_per_mtok(levels: Sequence[Level]) -> Chart | None:
     low = min(usd for _, usd in (*measured, *bounds))
     axis = {"type": "log", **log_ticks((math.log10(low / 1.5), math.log10(top * 1.5)))} if top > 4 * low else {
         "rangemode": "tozero"}  # fmt: skip
-    text = "; ".join(f"{q.counted(users, 'user')}: {q.usd(usd)}" for users, usd in measured)
-    axes: Figure = {"xaxis": {"title": {"text": "users"}}, "yaxis": {"title": {"text": "USD"}, **axis}}
+    text = "; ".join(f"{level.words}: {q.usd(usd)}" for level, usd in measured)
+    axes: Figure = {"xaxis": {"title": {"text": _axis(levels)}}, "yaxis": {"title": {"text": "USD"}, **axis}}
     return Chart(
         key="cost_per_mtok",
         title="A million output tokens cost, all-in",
@@ -163,25 +175,28 @@ def cost_per_mtok(levels: Sequence[Level]) -> Chart | None:
     )
 
 
-def latency_over_load(levels: Sequence[Level]) -> Chart | None:
+def latency_over_load(levels: Sequence[LevelContents]) -> Chart | None:
     """Time to first token at each load: half of the requests, nine in ten, 99 in 100."""
-    found = [(level.users, level.contents.run.metrics.get("ttft_s")) for level in levels if level.contents]
+    found = [(one.level, one.contents.run.metrics.get("ttft_s")) for one in levels if one.contents]
     traces = []
     for name, colour in (("p50", "@measured"), ("p90", "@second"), ("p99", "@loss")):
-        points = [(users, value) for users, spread in found if spread and (value := getattr(spread, name)) is not None]
+        points = [(level, value) for level, spread in found if spread and (value := getattr(spread, name)) is not None]
         if points:
             traces.append({
-                "type": "scatter", "mode": "lines+markers", "name": name, "x": [users for users, _ in points],
+                "type": "scatter", "mode": "lines+markers", "name": name, "x": [level.size for level, _ in points],
                 "y": [round4(value) for _, value in points], "marker": {"size": 8, "color": colour},
                 "line": {"color": colour, "width": 2}, "hovertemplate": f"%{{y:.3g}} s<extra>{name}</extra>",
             })  # fmt: skip
     if not traces:
         return None
-    text = "; ".join(
-        f"{q.counted(users, 'user')}: half within {q.seconds(spread.p50)}" for users, spread in found if spread
-    )
+    text = "; ".join(f"{level.words}: half within {q.seconds(spread.p50)}" for level, spread in found if spread)
     axes: Figure = {
-        "xaxis": {"title": {"text": "users"}},
+        "xaxis": {"title": {"text": _axis(levels)}},
         "yaxis": {"title": {"text": "seconds"}, "rangemode": "tozero"},
     }
     return Chart(key="ttft", title="Time to first token", text=text, figure=figure(traces, **axes))
+
+
+def _axis(levels: Sequence[LevelContents]) -> str:
+    """What the loads are counted in."""
+    return "requests/s" if levels and levels[0].level.unit == "rate" else "users"

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from harness.report import quantities as q
-from harness.report.contents import Level, RunContents
+from harness.report.contents import LevelContents, RunContents
 
 
 def next_steps(contents: RunContents) -> tuple[str, ...]:
@@ -26,17 +25,17 @@ def next_steps(contents: RunContents) -> tuple[str, ...]:
     return tuple(steps)
 
 
-def sweep_steps(levels: Sequence[Level], quoted: Level | None) -> tuple[str, ...]:
+def sweep_steps(levels: Sequence[LevelContents], quoted: LevelContents | None, searched: bool) -> tuple[str, ...]:
     """What would make the next sweep say more: first where the loads are too few, then what its quoted run lacks."""
     if quoted is None or quoted.contents is None:
         return ("mend this and run again; no level can be used",)
     steps = []
-    above = min((level for level in levels if level.usable and level.users > quoted.users), default=None, key=_users)
+    own = quoted.level
+    above = min((one for one in levels if one.usable and one.level > own), default=None, key=lambda one: one.level)
     if quoted.slos_hold is not False and quoted.contents.run.load.state == "demand_limited" and above is None:
-        steps.append(f"add levels above {q.counted(quoted.users, 'user')}: this load is not its best yet")
-    elif above is not None and above.slos_hold is False and above.users > 1.5 * quoted.users:
-        middle = _between(quoted.users, above.users)
-        steps.append(f"look between {quoted.users:,} and {above.users:,} users: --users {middle}")
+        steps.append(f"add levels above {own.words}: this load is not its best yet")
+    elif above is not None and above.slos_hold is False and above.level.size > 1.5 * own.size and not searched:
+        steps.append(f"look between {own.number} and {above.level.words}: --search")
     elif quoted.slos_hold is False:
         steps.append("add levels below these: the SLOs held at none")
     load_it = [text for text in next_steps(quoted.contents) if not text.startswith("load it fully")]
@@ -61,12 +60,3 @@ def _declare(contents: RunContents) -> list[str]:
     if contents.kind == "seller" and deployment is not None and not (deployment.utilisation or deployment.demand):
         steps.append("declare deployment.utilisation or demand to see the yield of your day")
     return steps
-
-
-def _users(level: Level) -> int:
-    return level.users
-
-
-def _between(low: int, high: int) -> str:
-    """Three loads between two: 32, 64 -> 40,48,56."""
-    return ",".join(dict.fromkeys(str(round(low + part * (high - low) / 4)) for part in (1, 2, 3)))

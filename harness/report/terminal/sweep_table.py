@@ -10,8 +10,8 @@ from harness.report.screen.frontier import LevelRow
 from harness.report.terminal import run_table
 from harness.report.terminal.lines import Line, joined, one, right, rule, styled
 
-_HEADS = ("users", "tok/s", "tok/s/user", "TTFT p50/p90", "$/1k", "useful", "bound", "yield")
-_WIDTHS = (7, 8, 11, 15, 10, 8, 7, 8)
+_HEADS = ("tok/s", "tok/s/user", "TTFT p50/p90", "$/1k", "useful", "bound", "yield")
+_WIDTHS = (7, 8, 11, 14, 10, 7, 7, 8)
 
 
 def sweep_lines(found: Frontier) -> list[Line]:
@@ -38,7 +38,8 @@ def sweep_lines(found: Frontier) -> list[Line]:
 
 
 def _levels(found: Frontier) -> list[Line]:
-    lines = [Line(styled(*(right(head, width) for head, width in zip(_HEADS, _WIDTHS, strict=True))))]
+    heads = (found.unit, *_HEADS)
+    lines = [Line(styled(*(right(head, width) for head, width in zip(heads, _WIDTHS, strict=True))))]
     lines += [Line(_level(row), spare=0 if rank < 8 else 20) for rank, row in enumerate(found.rows)]
     lines += [one(note, spare=1 + rank) for rank, note in enumerate(found.notes[:2])]
     words = [found.legend]
@@ -46,7 +47,7 @@ def _levels(found: Frontier) -> list[Line]:
         words.append("~ short run: too low")
     if any(row.cells[7] == "held" for row in found.rows):
         words.append("held: demand-limited")
-    return [*lines, Line(joined(" ", words, "; "), spare=1)]
+    return [*lines, Line(joined(" ", words, "; "), spare=1), *(one(text) for text in found.reached)]
 
 
 def _level(row: LevelRow) -> Text:

@@ -1,0 +1,129 @@
+"""Ten minutes of a trace replayed in one, by 1, 2 and 4 workers: every row leaves once, at its time.
+
+A machine that is shared stops now and then for tens of milliseconds. Where the test may (root), a watch on each CPU,
+above everything else, notes when that was, and the calls of those moments are told apart; all others are judged.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.measure.runs import measure
+from harness.records import Manifest
+from tests.loadtests.locust_processes import MODEL, free_port, locust, process, run_folder, simulate
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(300)]
+
+SECONDS, SCALE, RATE = 600, 10, 4.0
+SCENARIO = f"""
+description: ten minutes of a trace in one
+workload: {{families: [arithmetic], difficulty: 1}}
+users: 1
+run_time_s: {SECONDS / SCALE + 1}
+warm_up_s: 0
+stop_timeout_s: 20
+arrivals: {{kind: trace, trace: trace.jsonl, time_scale: {SCALE}}}
+"""
+#: judged: sent - planned
+P99_MS = 5.0
+#: Prints "begin end" (monotonic s) of each time in which its CPU did not run it for 4 ms.
+WATCH = """
+import os, sys, time
+os.sched_setaffinity(0, {int(sys.argv[1])})
+os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(99))
+print(0, 0, flush=True)
+last = time.monotonic()
+while True:
+    time.sleep(0.0005)
+    now = time.monotonic()
+    if now - last > 0.004:
+        print(last, now, flush=True)
+    last = now
+"""
+
+
+@contextmanager
+def watched(folder: Path) -> Iterator[Callable[[], list[tuple[float, float]]]]:
+    """While it lasts, the CPUs are watched; afterwards the stalls can be asked for. None where that is not allowed."""
+    files = {cpu: folder / f"stalls-{cpu}" for cpu in os.sched_getaffinity(0)}
+    watches = []
+    for cpu, file in files.items():
+        with file.open("w") as out:
+            words = [sys.executable, "-c", WATCH, str(cpu)]
+            watches.append(subprocess.Popen(words, stdout=out, stderr=subprocess.DEVNULL))
+    try:
+        yield lambda: [_pair(line) for file in files.values() for line in file.read_text().splitlines()]
+    finally:
+        for watch in watches:
+            watch.kill()
+            watch.wait()
+
+
+def _pair(line: str) -> tuple[float, float]:
+    begin, end = map(float, line.split())
+    return begin, end
+
+
+def rows(seed: int = 7) -> Iterator[str]:
+    """Bursty arrivals (cv 2) with prompts of a few hundred tokens, some of whose blocks are shared."""
+    draw, at_s = random.Random(seed), 0.0
+    while (at_s := at_s + draw.gammavariate(0.25, 4 / RATE)) < SECONDS:
+        tokens = min(4000, round(draw.lognormvariate(6.2, 0.8)) + 40)
+        ids = [draw.randrange(8)] * (tokens > 512) + [1000 + draw.randrange(1 << 20) for _ in range(tokens // 512)]
+        row = {"timestamp": round(at_s * 1000), "input_length": tokens, "output_length": draw.randint(1, 24)}
+        yield json.dumps({**row, "hash_ids": ids})
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_every_row_leaves_once_at_its_time(workers: int, tmp_path: Path, outcome: Callable[[str, str], None]) -> None:
+    lines = list(rows())
+    (tmp_path / "trace.jsonl").write_text("\n".join(lines))
+    (tmp_path / "mine.yaml").write_text(SCENARIO)
+    port = str(free_port())
+    spread = ["--processes", str(workers), "--master-bind-port", port, "--master-port", port] if workers > 1 else []
+    with watched(tmp_path) as stalls, simulate(tmp_path) as simulator:
+        target = ["--endpoint", simulator.url, "--model", MODEL, "--scenario", "mine.yaml", "--out", str(tmp_path)]
+        with process(locust("--headless", *target, *spread), tmp_path) as child:
+            assert child.wait(150) in (0, 4), child.output.read_text()
+    folder = run_folder(tmp_path)
+    sent = Counter(int((record.prompt_id or "").rpartition(":")[2]) for record in folder.records)
+    assert sent == Counter(range(len(lines))), "every row once"
+    assert len({record.worker for record in folder.records}) == workers
+    result = measure(folder.path)
+    assert result.requests.not_sent == 0 and result.requests.planned == len(lines)
+    planned, left = (
+        np.array([getattr(r, name) for r in folder.records]) / 1e9 for name in ("planned_ns", "sent_last_ns")
+    )
+    late_ms = (left - planned) * 1e3
+    assert late_ms.min() >= 0, "nothing leaves before its time"
+    _on_the_plan(folder.manifest, lines, folder.records)
+    held_up = np.zeros(len(planned), bool)
+    for begin, end in stalls():
+        held_up |= (planned < end) & (left > begin)
+    p50, p99, most = np.quantile(late_ms[~held_up], [0.5, 0.99, 1])
+    outcome(
+        f"trace of {len(lines)} rows at {SCALE}x, {workers} workers, sent - planned",
+        f"median {p50:.1f}, p99 {p99:.1f}, max {most:.1f} ms; with the {held_up.sum()} that the machine held up: "
+        f"p99 {np.quantile(late_ms, 0.99):.1f}, max {late_ms.max():.1f} ms; none lost",
+    )
+    assert held_up.mean() < 0.2 and p99 <= P99_MS
+
+
+def _on_the_plan(manifest: Manifest, lines: list[str], records: list) -> None:  # type: ignore[type-arg]
+    """Planned times are the trace's on the common clock, whoever sent them."""
+    assert manifest.stages is not None
+    stamps = [json.loads(line)["timestamp"] for line in lines]
+    for record in records:
+        index = int((record.prompt_id or "").rpartition(":")[2])
+        wall_ns = record.planned_ns + manifest.workers[record.worker].wall.offset_ns
+        due_s = (stamps[index] - stamps[0]) / 1000 / SCALE
+        assert (wall_ns - manifest.stages.began_ns) / 1e9 == pytest.approx(due_s, abs=0.02)
