@@ -6,7 +6,7 @@
  * PHASE in_phase: deltas of all streams leave on one common grid (as an engine with continuous batching sends them);
  * spread: each stream keeps its own phase. Each delta is one chunked frame of about 210 bytes, one send, TCP_NODELAY.
  * Truth line per request (CLOCK_MONOTONIC ns): arrived_ns is the kernel's stamp of the read that brought the last
- * request byte; delta_ns[] are taken just before each send. On SIGTERM one summary line goes to stderr: deltas sent
+ * request byte; delta_ns[] are taken just before each send, after its encryption. On SIGTERM one summary line goes to stderr: deltas sent
  * and how late they left (mean, p99, max), so that a benchmark knows how good its own truth was.
  */
 #define _GNU_SOURCE
@@ -89,14 +89,29 @@ static void render(void) {
     last_len += sprintf(last_frame + last_len, "0\r\n\r\n");
 }
 
-static void put(struct conn *c, const char *data, int len) {
+/* What goes over the wire for these bytes: with TLS their ciphertext, which lies in the connection until `put`. */
+static void seal(struct conn *c, const char **data, int *len) {
+    (void)c, (void)data, (void)len;
 #ifdef TLS
     if (c->ssl) {
-        SSL_write(c->ssl, data, len);
-        return;
+        if (*len) SSL_write(c->ssl, *data, *len);
+        char *wire;
+        *len = BIO_get_mem_data(SSL_get_wbio(c->ssl), &wire);
+        *data = wire;
     }
 #endif
-    send(c->fd, data, len, MSG_NOSIGNAL);
+}
+
+static void put(struct conn *c, const char *wire, int len) {
+    if (len) send(c->fd, wire, len, MSG_NOSIGNAL);
+#ifdef TLS
+    if (c->ssl) (void)BIO_reset(SSL_get_wbio(c->ssl));
+#endif
+}
+
+static void say(struct conn *c, const char *data, int len) {
+    seal(c, &data, &len);
+    put(c, data, len);
 }
 
 static void swap(int a, int b) {
@@ -167,7 +182,7 @@ static void begin(struct conn *c, ns_t arrived) {
     c->arrived = arrived;
     c->sent = 0;
     c->used = 0;
-    put(c, HEAD, sizeof HEAD - 1);
+    say(c, HEAD, sizeof HEAD - 1);
     ns_t due = arrived + ttft;
     if (in_phase) { /* the next point of the common grid at or after ttft */
         if (!grid_ready) grid = due, grid_ready = 1;
@@ -184,12 +199,13 @@ static int decrypted(struct conn *c, ssize_t got) {
     int all = 0, some;
     while ((some = SSL_read(c->ssl, c->in + c->used + all, sizeof c->in - c->used - all - 1)) > 0) all += some;
     ERR_clear_error();
+    say(c, NULL, 0); /* what the handshake has to say */
     return all;
 }
 
-static SSL *tls_on(int fd) {
+static SSL *tls_on(void) {
     SSL *ssl = SSL_new(tls);
-    SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new_socket(fd, BIO_NOCLOSE));
+    SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
     SSL_set_accept_state(ssl);
     return ssl;
 }
@@ -224,20 +240,21 @@ static void on_readable(struct conn *c, ns_t real_minus_mono) {
 }
 
 static void send_delta(struct conn *c) {
+    int last = c->sent + 1 == deltas, len = c->sent ? mid_len : first_len;
+    const char *wire = c->sent ? mid_frame : first_frame;
+    seal(c, &wire, &len);
     ns_t now = clock_ns(CLOCK_MONOTONIC), late = now - c->due;
-    int last = c->sent + 1 == deltas;
+    put(c, wire, len);
     c->stamps[c->sent++] = now;
     sent_total++;
     late_sum += late;
     if (late > late_max) late_max = late;
     late_hist[late / 1000 > 100000 ? 100000 : late / 1000]++;
-    if (c->sent == 1) put(c, first_frame, first_len);
-    else put(c, mid_frame, mid_len);
     if (!last) {
         plan(c, c->due + interval);
         return;
     }
-    put(c, last_frame, last_len);
+    say(c, last_frame, last_len);
     unplan(c);
     write_truth(c, clock_ns(CLOCK_MONOTONIC), 0);
 }
@@ -251,7 +268,7 @@ static void accept_all(int listener, int epoll) {
         c->fd = fd;
         c->heap_at = -1;
 #ifdef TLS
-        if (tls) c->ssl = tls_on(fd);
+        if (tls) c->ssl = tls_on();
 #endif
         c->stamps = malloc(sizeof(ns_t) * deltas);
         conns[fd] = c;

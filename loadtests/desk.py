@@ -157,8 +157,10 @@ class Desk:
 
     def note(self, text: str, *, invalid: bool = False) -> None:
         """What the run itself noticed; it goes into the manifest, once."""
-        log.warning("%s", text)
-        if self.run is not None and text not in self.run.notes:
+        if self.run is None:
+            log.warning("%s", text)
+        elif text not in self.run.notes:
+            log.warning("%s", text)
             self.run.notes.append(text)
             self.run.invalid |= invalid
 

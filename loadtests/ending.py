@@ -111,9 +111,13 @@ def hush_interrupts() -> None:
 
 
 def end_run(environment: Any) -> None:
-    """Stop the run from inside, in a greenlet of its own (the caller may be one of the users)."""
-    runner = environment.runner
-    gevent.spawn(runner.quit if environment.parsed_options.headless else runner.stop)
+    """Stop the run from inside, in a greenlet of its own (the caller may be one of the users).
+
+    Every user whom a spent budget refuses asks for it; a stop looks at every user, so one of them must do.
+    """
+    ending, runner = getattr(environment, "trueyield_ending", None), environment.runner
+    if ending is None or ending.ready():
+        environment.trueyield_ending = gevent.spawn(runner.quit if environment.parsed_options.headless else runner.stop)
 
 
 def _leave(environment: Any, desk: Desk, close: Callable[[], None]) -> None:

@@ -641,3 +641,72 @@ def test_lengths_and_cache_of_a_workload(tmp_path, lines, expected):
     with pytest.raises(InputError) as caught:
         load_scenario(path)
     assert expected in str(caught.value) and "line " in str(caught.value)
+
+
+def test_conversations_of_a_workload(tmp_path: Path) -> None:
+    text = "workload: {families: [units_zh], turns: 5, think_time: 0.5, system: 900}"
+    workload = load_scenario(write(tmp_path, f"description: d\n{text}\n", "mine.yaml")).workload
+    assert (workload.turns, workload.think_time, workload.system) == ("5", "0.5", 900)
+    text = "workload: {families: [units_zh], turns: 'uniform(3,8)', think_time: 'lognormal(8,0.6)', system: Be brief.}"
+    workload = load_scenario(write(tmp_path, f"description: d\n{text}\n", "mine.yaml")).workload
+    assert (workload.turns, workload.think_time, workload.system) == ("uniform(3,8)", "lognormal(8,0.6)", "Be brief.")
+    plain = load_scenario(write(tmp_path, SCENARIO, "mine.yaml")).workload
+    assert (plain.turns, plain.think_time, plain.system) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ("turns: 0", "found 0; expected turns of a conversation"),
+        ("turns: 2.5", "found 2.5; expected turns of a conversation"),
+        ("turns: true", "found True; expected turns of a conversation"),
+        ("turns: uniform(8,3)", "found 'uniform(8,3)'; expected turns of a conversation"),
+        ("turns: [3]", "found a list; expected turns of a conversation"),
+        ("think_time: -1", "found -1; expected before a user asks again: seconds"),
+        ("think_time: soon", "found 'soon'; expected before a user asks again: seconds"),
+        ("think_time: 8s", "found '8s'; expected before a user asks again: seconds"),
+        ("think_time: 99999", "at most an hour"),
+        ("think_time: {mean: 8}", "found a mapping; expected before a user asks again"),
+        ("system: 0", "found 0; expected a system prompt: its text, or its length in tokens"),
+        ("system: ''", "found ''; expected a system prompt"),
+        ("system: true", "found True; expected a system prompt"),
+        ("turn: 3", "found an unknown key; expected a key of this entry: did you mean turns"),
+        ("isl: 80\n  cache: share:0.5\n  turns: 3", "found a share with turns; expected cold or as_is"),
+        ("isl: 80\n  cache: share:0.5\n  system: 9", "found a share with system; expected cold or as_is"),
+    ],
+)
+def test_conversations_that_mean_nothing_are_told_once(tmp_path: Path, keys: str, message: str) -> None:
+    text = f"description: d\nworkload:\n  families: [arithmetic]\n  {keys}\n"
+    with pytest.raises(InputError) as caught:
+        load_scenario(write(tmp_path, text, "mine.yaml"))
+    (mistake,) = caught.value.mistakes
+    assert message in str(mistake) and "line " in mistake.key
+
+
+def test_a_file_brings_its_own_system_messages(tmp_path: Path) -> None:
+    write(tmp_path, '{"prompt": "hi"}\n', "rows.jsonl")
+    text = "description: d\nworkload: {file: rows.jsonl, format: jsonl, system: Be brief.}\n"
+    with pytest.raises(InputError, match="found a file and a system prompt; expected one of the two"):
+        load_scenario(write(tmp_path, text, "mine.yaml"))
+    assert load_scenario(write(tmp_path, text.replace("system: Be brief.", "turns: 3"), "mine.yaml")).workload.turns
+
+
+def test_planned_arrivals_do_not_wait_for_answers_and_all_is_told_at_once(tmp_path: Path) -> None:
+    text = "description: d\nworkload: {families: [arithmetic], turns: 3, think_time: 2, system: 0}\n"
+    with pytest.raises(InputError) as caught:
+        load_scenario(write(tmp_path, text + "arrivals: {kind: poisson, rate: 3}\n", "mine.yaml"))
+    told = [str(mistake) for mistake in caught.value.mistakes]
+    assert len(told) == 3
+    assert any("turns with arrivals of kind poisson; expected kind: closed" in each for each in told)
+    assert any("think_time with arrivals of kind poisson; expected kind: closed" in each for each in told)
+    assert any("workload.system" in each for each in told)
+
+
+def test_thoughts_go_back_where_an_entry_says_so_and_never_to_deepseek(tmp_path: Path) -> None:
+    keeps = "request: {keeps_reasoning: true}\n"
+    assert load_providers(write(tmp_path, entry(LOCAL + keeps))).endpoints["e"].request.keeps_reasoning
+    assert not load_providers(write(tmp_path, entry(LOCAL))).endpoints["e"].request.keeps_reasoning
+    (told,) = mistakes_of(tmp_path, entry(LOCAL + "dialect: deepseek\n" + keeps))
+    assert "request.keeps_reasoning" in told and "takes no thoughts back" in told
+    (told,) = mistakes_of(tmp_path, entry(LOCAL + "request: {keeps_reasoning: 1}\n"))
+    assert "true or false" in told

@@ -3,27 +3,30 @@
 import json
 import re
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
 from harness.config import list_scenarios, load_scenario
 from harness.config.endpoints import load_providers
-from harness.config.scenarios import SCENARIO_FOLDER
+from harness.config.scenarios import SCENARIO_FOLDER, WorkloadRow
 from harness.load.conversations import MOST_TURNS, turns_of
+from harness.load.datasets import FORMATS
 from harness.load.lengths import read_lengths
 from harness.load.orders import Order, make_plan
-from harness.load.prompts import input_tokens, output_tokens
+from harness.load.prompts import FAMILIES, input_tokens, output_tokens
 from harness.providers import Catalog
 from harness.simulator.building import Knobs, build_model, deployment_of
 from harness.simulator.presets import PRESETS, Preset
 from tests.endtoend.command import load, only_run, trueyield
 
 SCENARIOS = {scenario.name: scenario for scenario in list_scenarios()}
-OURS = ("agent-multiturn", "chat", "deepseek-day", "quick", "rag-long-prompt", "reasoning", "soak")
+#: These state their own prompts; a trace brings the lengths of its own.
+OURS = ("agent-multiturn", "chat", "deepseek-day", "quick", "rag-long-prompt", "reasoning", "saturate", "soak")
 
 
 def test_they_are_all_there() -> None:
-    assert set(OURS) <= set(SCENARIOS)
+    assert set(SCENARIOS) == {*OURS, "trace"}
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -79,7 +82,8 @@ def test_a_run_that_is_cut_short_keeps_its_shape() -> None:
         scenario = make_plan(order, endpoint, SCENARIOS["chat"], run_id="", workers=1).scenario
         return scenario.warm_up_seconds(), scenario.arrivals.stagger_s
 
-    assert planned(30) == pytest.approx((6, 4.5))
+    assert planned(30) == pytest.approx((7.5, 7.5)), "a quarter of it"
+    assert planned(290) == pytest.approx((60, 45)), "less than a quarter: as it was"
     assert planned(300) == planned(3000) == (60, 45)
 
 
@@ -91,7 +95,7 @@ def test_the_list_fits_a_terminal() -> None:
     assert ended.code == 0 and not ended.err
     lines = ended.out.splitlines()
     assert max(map(len, lines)) <= 80
-    for name in OURS:
+    for name in SCENARIOS:
         (row,) = [number for number, line in enumerate(lines) if line.startswith(f" {name} ")]
         assert SCENARIOS[name].description in lines[row], "never cut"
         for metric, limit in SCENARIOS[name].slos.items():
@@ -110,6 +114,38 @@ def test_the_list_as_json_is_one_document() -> None:
 def test_json_without_the_list_is_told() -> None:
     ended = trueyield("run", "quick", "--json", "--endpoint", "simulator")
     assert ended.code == 2 and "--list" in ended.err
+
+
+# -- the page
+
+
+PAGE = (Path(__file__).parent.parent / "docs/workloads.md").read_text()
+
+
+@pytest.mark.parametrize("key", WorkloadRow.model_fields)
+def test_every_key_is_on_the_page(key: str) -> None:
+    assert re.search(rf"^\|[^|]*`{key}`", PAGE, re.M)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_is_on_the_page(form: str) -> None:
+    assert re.search(rf"^\|[^|]*`{form}`", PAGE, re.M)
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if not name.endswith("_zh")])
+def test_every_family_is_on_the_page_with_its_expected_lengths(name: str) -> None:
+    row = re.search(rf"^\| `{name}` \|[^|]*\|(.*)\|$", PAGE, re.M)
+    assert row is not None and f"{name}_zh" in FAMILIES
+    for difficulty, told in zip((1, 2, 4, 6), row[1].split("|"), strict=True):
+        problems = [FAMILIES[name].make(1, ordinal, difficulty) for ordinal in range(60)]
+        assert int(told) == round(fmean(problem.expected_tokens for problem in problems))
+
+
+def test_the_example_of_the_page_can_be_run(tmp_path: Path) -> None:
+    example = re.search(r"^```yaml\n(.*?)^```", PAGE, re.M | re.S)
+    assert example is not None
+    (tmp_path / "mine.yaml").write_text(example[1])
+    assert load_scenario(tmp_path / "mine.yaml").workload.turns == "uniform(3,8)"
 
 
 # -- each really runs

@@ -38,8 +38,8 @@ class _Rebuild:
 def command(folder: Path, as_json: bool, anew: bool, open_page: bool) -> int:
     """Write what is missing in a run or sweep FOLDER (run.json, economics.json, verdicts.json, report.html).
 
-    Prints the closing table. Exit code: 4 if the measurement is invalid (in a sweep: if one level is), 3 if a gate of
-    the scenario failed (in a sweep: at the level that is quoted), 1 if a part could not be made, else 0.
+    Prints the closing table. Exit code: 4 if the measurement is invalid (in a sweep: if a level has no valid run), 3 if
+    a gate of the scenario failed (in a sweep: at the level that is quoted), 1 if a part could not be made, else 0.
     """
     work = _Rebuild(anew)
     code = _sweep(folder, work) if is_sweep(folder) else _run(folder, work)
@@ -90,10 +90,10 @@ def _sweep(folder: Path, work: _Rebuild) -> int:
     sweep = read_sweep_contents(folder)
     for contents in sweep.readable:  # only now is it known how loaded each level was
         _page(contents.folder, work, contents)
-    best = frontier(sweep).best
-    if best is None or ExitCode.INVALID in codes.values():
+    found = frontier(sweep)
+    if found.best is None or not found.valid:
         return ExitCode.INVALID
-    return codes[folder / best.name]
+    return codes[folder / found.best.name]
 
 
 def _page(folder: Path, work: _Rebuild, contents: RunContents | None = None) -> Path | None:

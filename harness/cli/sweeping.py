@@ -22,7 +22,7 @@ from harness.sweep.book import Asked, Book, Skipped, entry_of, load_of, write_bo
 from harness.sweep.goals import goal_named
 from harness.sweep.search import Next, Trial, next_run, skipped
 
-#: From harmless to worst; a level that ends with one of the last two ends the sweep.
+#: From harmless to worst; a run that ends with one of the last two ends the sweep.
 _SEVERITY = (ExitCode.PASSED, ExitCode.GATE_FAILED, ExitCode.INVALID, ExitCode.BAD_INPUT, ExitCode.BUG)
 #: What a search looks for until a level has a value for something better.
 _FALLBACK = "tokens_per_s"
@@ -39,14 +39,15 @@ class Sweeping:
         self._spent_usd = 0.0
 
     def finish(self) -> int:
-        """The worst exit code of its runs and of the report."""
-        worst = self._drop_unfinished()
+        """The report's exit code: it judges all runs together. Of the runs' own only what stops a sweep counts."""
+        self._drop_unfinished()
+        worst = ExitCode.PASSED
         while not self._child.stopped and (step := self._next()) is not None:
             code = self._run(step)
             if code is None:
                 break
-            worst = max(worst, code, key=_SEVERITY.index)
             if code in (ExitCode.BAD_INPUT, ExitCode.BUG):
+                worst = code
                 break
         if any(_is_finished(self._folder / entry.run) for entry in self._book.levels):
             worst = max(worst, self._child.run(["report", str(self._folder)]), key=_SEVERITY.index)
@@ -55,7 +56,7 @@ class Sweeping:
             click.echo(text, err=True)
         return worst
 
-    def _drop_unfinished(self) -> ExitCode:
+    def _drop_unfinished(self) -> None:
         """Runs that were broken off are made again; what they left behind is evidence, so it is renamed."""
         kept = []
         for entry in self._book.levels:
@@ -67,7 +68,6 @@ class Sweeping:
             else:
                 _put_aside(folder)
         self._write(msgspec.structs.replace(self._book, levels=kept))
-        return ExitCode.PASSED
 
     def _next(self) -> Next | None:
         contents = read_sweep_contents(self._folder)

@@ -70,7 +70,7 @@ def make_plan(order: Order, endpoint: Endpoint, scenario: Scenario, *, run_id: s
         found.append(Mistake("command line", "--max-usd", f"no price card on {endpoint.name}", "an entry with a price"))
     planned = overlay(order, scenario)
     found += _arrival_mistakes(order, planned)
-    found += _waiting_mistakes(planned)
+    found += _waiting_mistakes(order, planned)
     found += no_room_for(planned.users, workers, one_machine=False)
     if found:
         raise InputError(found)
@@ -111,12 +111,17 @@ def overlay(order: Order, scenario: Scenario) -> Scenario:
 
 
 def _shortened(order: Order, scenario: Scenario) -> Scenario:
-    """A run that is cut short keeps its shape: warm-up and stagger shrink along, or nothing would be measured."""
-    share = 1.0 if order.run_time_s is None else min(order.run_time_s / scenario.run_time_s, 1.0)
-    if share == 1.0:
+    """A run that is cut short keeps its shape: warm-up and stagger shrink along, or nothing would be measured; but not
+    below a quarter of the run, or nothing would be warm."""
+    if order.run_time_s is None or order.run_time_s >= scenario.run_time_s:
         return scenario
-    warm_up_s = None if scenario.warm_up_s is None else scenario.warm_up_s * share
-    arrivals = replace(scenario.arrivals, stagger_s=scenario.arrivals.stagger_s * share)
+    share, quarter_s = order.run_time_s / scenario.run_time_s, order.run_time_s / 4
+
+    def shrunk(seconds: float) -> float:
+        return max(seconds * share, min(seconds, quarter_s))
+
+    warm_up_s = None if scenario.warm_up_s is None else shrunk(scenario.warm_up_s)
+    arrivals = replace(scenario.arrivals, stagger_s=shrunk(scenario.arrivals.stagger_s))
     return replace(scenario, warm_up_s=warm_up_s, arrivals=arrivals)
 
 
@@ -158,14 +163,15 @@ def _arrival_mistakes(order: Order, planned: Scenario) -> list[Mistake]:
     return found
 
 
-def _waiting_mistakes(planned: Scenario) -> list[Mistake]:
+def _waiting_mistakes(order: Order, planned: Scenario) -> list[Mistake]:
     """A conversation waits for its answers, and so does a user who thinks; planned arrivals wait for nothing."""
     workload, kind = planned.workload, planned.arrivals.kind
     waits = [name for name in ("turns", "think_time") if getattr(workload, name) is not None]
     if kind == "closed" or not waits:
         return []
+    flag = "--trace" if order.trace is not None else "--rate" if order.rate is not None else "--arrivals"
     expected = "--users N: a closed loop, whose users wait for answers"
-    return [Mistake("command line", "--rate", f"{kind} arrivals with workload.{' and '.join(waits)}", expected)]
+    return [Mistake("command line", flag, f"{kind} arrivals for a workload with {' and '.join(waits)}", expected)]
 
 
 def _with_trace(scenario: Scenario) -> Scenario:

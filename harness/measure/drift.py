@@ -64,7 +64,7 @@ def drift_of(blocks: Floats) -> Drift | None:
     changes = shapes @ (values - values.mean()) / lengths
     best = int(np.argmax(changes**2 * lengths))  # what it explains of the squares
     left = values - values.mean() - changes[best] * shapes[best]
-    noise = math.sqrt(max(float(left @ left), 0.0) / (n - 2)) * _widening(left)
+    noise = math.sqrt(max(float(left @ left), 0.0) / (n - 2)) * widening(left)
     floor = 1e-9 * (abs(middle) + float(np.abs(values).max()))  # rounding is no noise, and no change either
     error = noise / math.sqrt(lengths[best])
     change = float(changes[best])
@@ -87,11 +87,12 @@ def _shapes(places: Floats) -> Iterator[Floats]:
         yield np.maximum((places - places[at]) / (last - places[at]), 0.0)
 
 
-def _widening(left: Floats) -> float:
-    """What neighbours that agree add to a standard error."""
+def widening(left: Floats, bias: int = 5) -> float:
+    """What neighbours that agree add to a standard error. `bias`: by so much / n a fit makes them agree less: 2 for a
+    line alone (van Giersbergen 2005), 5 for the best of many shapes."""
     n, squares = len(left), float(left @ left)
     if squares <= 0:
         return 1.0
-    r = (n * float(left[1:] @ left[:-1]) / squares + 5) / (n - 7)
+    r = (n * float(left[1:] @ left[:-1]) / squares + bias) / (n - bias - 2)
     r = min(max(r, 0.0), _MOST_ALIKE)
     return math.sqrt((1 + r) / (1 - r))

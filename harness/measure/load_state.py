@@ -1,57 +1,21 @@
-"""Load: how loaded was the endpoint? A sheet of one run in, a state with its evidence out; honest about not knowing.
+"""Load state of a sweep's levels: runs at several loads in, a state for each out, told from its neighbours.
 
-One run can show two extremes: an endpoint that stood idle (demand_limited), and one with a queue in front of it
-(saturated). That a load is the best one under the SLOs (at_slo_knee), or which side of it a run is on, only runs at
-other loads can show: `levels_of` compares them.
+One run shows some of it (`evidence`): an endpoint that stood idle, one with a queue in front of it. That a load is the
+best one under the SLOs (at_slo_knee), or which side of it a run is on, only runs at other loads can show.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from harness.errors import Outcome
-from harness.measure.metrics import NS_PER_S
+from harness.measure.evidence import ALONE, SERVED
 from harness.measure.results import Load, LoadState, RunResult
-from harness.measure.sheet import Sheet
 
-#: the endpoint had nothing to do in at least this share of the window
-IDLE_SHARE = 0.05
-#: at least this share of open requests waited for their first token ...
-QUEUED_SHARE = 0.25
-#: ... and the median wait was this many times the shortest one that this run saw
-QUEUED_TTFT_RATIO = 3.0
-#: at least this share of requests was turned away (429, or 503 with Retry-After)
-REFUSED_SHARE = 0.01
 #: a level "still gains" while its output rate grows by this share of the growth in users
 GAINING = 0.5
 #: SLOs hold at a load while at most this share of its requests missed one or failed
 MISSING_SHARE = 0.1
 #: levels this far apart (ratio of their loads) are compared; nearer ones only where there are no others
 APART = 1.2
-_ALONE = "one run cannot show what a higher or lower load would give: use a sweep"
-
-
-def load_of(sheet: Sheet, mean_in_flight: float, mean_decoding: float) -> Load:
-    """State and evidence from one run alone."""
-    window = sheet.window
-    idle = 1 - window.busy_s(sheet.sent_ns, sheet.ended_ns) / window.seconds
-    waiting = 1 - mean_decoding / mean_in_flight if mean_in_flight > 0 else 0.0
-    refused = _refused_share(sheet)
-    evidence = [
-        f"{mean_in_flight:.1f} requests in flight on average, {waiting:.0%} of them waiting for a first token",
-        f"no request in flight in {idle:.0%} of the window",
-    ]
-    growth = _ttft_growth(sheet)
-    if growth is not None:
-        evidence.append(f"median TTFT is {growth:.1f}x the shortest of this run")
-    if refused >= REFUSED_SHARE:
-        return Load(state="saturated", evidence=(f"{refused:.0%} of requests were refused as rate limited", *evidence))
-    if waiting >= QUEUED_SHARE and growth is not None and growth >= QUEUED_TTFT_RATIO and mean_in_flight > 2:
-        return Load(state="saturated", evidence=("requests queued in front of the endpoint", *evidence))
-    if idle >= IDLE_SHARE:
-        return Load(state="demand_limited", evidence=("the endpoint stood idle for a part of the window", *evidence))
-    return Load(state="unknown", evidence=(*evidence, _ALONE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +47,8 @@ def judged_by_neighbours(runs: Sequence[tuple[float, RunResult]], unit: str = "u
     Runs of one level are judged together: by the mean of their rates, and by all their requests.
 
     What a run saw itself stays as evidence, and stays the state where the neighbours show nothing or where the
-    endpoint stood idle: an idle endpoint is demand_limited whatever a noisy neighbour gained.
+    endpoint stood idle: an idle endpoint is demand_limited whatever a noisy neighbour gained. One that only served
+    its load in full gives way to them: they know what is just above.
     """
     sizes = sorted({size for size, _ in runs})
     levels = [_offered(size, [run for other, run in runs if other == size]) for size in sizes]
@@ -106,10 +71,11 @@ def _is_tight(size: float, sizes: Sequence[float]) -> bool:
 
 
 def _joined(own: Load, shown: Load, tight: bool) -> Load:
-    seen = tuple(text for text in own.evidence if text != _ALONE)
+    seen = tuple(text for text in own.evidence if text not in (ALONE, SERVED))
     if shown.state == "unknown":
         return own
-    if own.state == "demand_limited" and not (shown.state == "at_slo_knee" and tight):
+    idle = own.state == "demand_limited" and SERVED not in own.evidence
+    if idle and not (shown.state == "at_slo_knee" and tight):
         return replace(own, evidence=(*seen, *shown.evidence))
     return Load(state=shown.state, evidence=(*shown.evidence, *seen))
 
@@ -166,18 +132,3 @@ def _by_gain(below: Level, above: Level, unit: str) -> Load:
     state: LoadState = "demand_limited" if more_tokens >= GAINING * more_load else "saturated"
     said = f"{below.size:g} -> {above.size:g} {unit} gave {more_tokens:+.0%} output tokens/s"
     return Load(state=state, evidence=(said,))
-
-
-def _refused_share(sheet: Sheet) -> float:
-    measured = [record for record, inside in zip(sheet.records, sheet.measured, strict=True) if inside]
-    refused = sum(record.outcome is Outcome.RATE_LIMITED for record in measured)
-    return refused / len(measured) if measured else 0.0
-
-
-def _ttft_growth(sheet: Sheet) -> float | None:
-    """Median TTFT of the window over the shortest of the whole run, warm-up included (the emptiest moment it saw)."""
-    usable = sheet.delivered & sheet.seen
-    ttft = (sheet.first_ns - sheet.sent_ns) / NS_PER_S
-    if not (usable & sheet.measured).any() or (shortest := float(ttft[usable].min())) <= 0:
-        return None
-    return float(np.median(ttft[usable & sheet.measured])) / shortest

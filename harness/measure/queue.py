@@ -17,8 +17,8 @@ from harness.measure.window import Floats, Ints
 _T = 2.861
 #: a growth matters from this share of the arrivals on
 MIN_UNSERVED = 0.02
-#: a window shorter than this many median E2E fills up, whatever the load
-_MIN_WINDOW_E2E = 3.0
+#: a window shorter than this many median answer times (first token to end) is still filling up, whatever the load
+_MIN_WINDOW_ANSWERS = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ def growth_of(sheet: Sheet) -> Growth | None:
     window, rows = sheet.window, sheet.measured & sheet.delivered
     if not planned.any() or window.seconds <= 0 or not rows.any():
         return None
-    if window.seconds < _MIN_WINDOW_E2E * float(np.median((sheet.ended_ns - sheet.sent_ns)[rows])) / 1e9:
+    if window.seconds < _MIN_WINDOW_ANSWERS * float(np.median((sheet.ended_ns - sheet.first_ns)[rows])) / 1e9:
         return None
     came, left = _per_block(sheet, sheet.sent_ns), _per_block(sheet, sheet.ended_ns)
     arrivals = float(came.sum())

@@ -140,6 +140,22 @@ class EndpointResult:
     goodput: Goodput | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slope:
+    """How fast a figure moves, in its unit per hour, with a 95 % interval over `n` blocks; `level`: its mean."""
+
+    per_hour: float
+    low: float
+    high: float
+    n: int
+    level: float
+
+    @property
+    def drift_per_hour(self) -> float | None:
+        """The most that it can move in an hour, at 95 %, over its level: what a soak may limit."""
+        return max(abs(self.low), abs(self.high)) / self.level if self.level > 0 else None
+
+
 #: what can move through a window; see steady.py
 Moved = Literal["output tokens/s", "median TTFT", "requests in flight"]
 
@@ -193,4 +209,6 @@ class RunResult:
     steady: bool | None = None
     turns: tuple[Turn, ...] = ()  # of conversations
     window: WindowUse = WindowUse()
+    #: movement per hour of a long run by name; None: `reasons["slopes.<name>"]` says why
+    slopes: dict[str, Slope | None] = field(default_factory=dict)
     schema: int = RUN_SCHEMA

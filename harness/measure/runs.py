@@ -11,6 +11,7 @@ from harness.errors import InputError, Mistake
 from harness.measure.blocks import rate_intervals
 from harness.measure.cut import cut_at
 from harness.measure.deltas import GAP_PHASES, Flags
+from harness.measure.evidence import load_of
 from harness.measure.figures import Study, mix_of, part_of, tokens_of
 from harness.measure.folder import RunFolder, collector_paused, read_folder
 from harness.measure.lengths import (
@@ -21,10 +22,10 @@ from harness.measure.lengths import (
     reasons_of,
     useful_without,
 )
-from harness.measure.load_state import load_of
 from harness.measure.quality import Grade, grade, grades_of
-from harness.measure.results import EndpointResult, Load, Mix, RunResult, SampledInterval, Useful, WindowUse
+from harness.measure.results import EndpointResult, Mix, RunResult, SampledInterval, Useful, WindowUse
 from harness.measure.sheet import output_tokens_inside, sheet_of
+from harness.measure.slopes import slopes_of
 from harness.measure.steady import Standing, standing_of
 from harness.measure.turns import turns_of
 from harness.measure.use import Use, slos_of, use_of, useful_of
@@ -118,6 +119,7 @@ def _result(study: Study, standing: Standing, notes: list[str]) -> RunResult:
     grades = grades_of(study.folder.path, wanted)
     useful = useful_of(records, grades, study.slos)
     intervals, no_interval = _intervals(study, whole, grades, useful)
+    slopes, no_slope = slopes_of(study)
     invalid = invalid_reasons(study.folder)
     biased = length_bias(study, whole)
     unsteady = {} if standing.steady or standing.reason is None else {"steady": standing.reason}
@@ -127,7 +129,7 @@ def _result(study: Study, standing: Standing, notes: list[str]) -> RunResult:
         run_id=manifest.run_id,
         valid=not invalid,
         invalid_reasons=invalid,
-        load=_load(study, mix),
+        load=load_of(study, mix),
         window_s=study.seconds,
         requests=whole.requests,
         outcomes=whole.outcomes,
@@ -139,7 +141,7 @@ def _result(study: Study, standing: Standing, notes: list[str]) -> RunResult:
         useful=useful,
         mix=mix,
         endpoints={name: whole if len(names) == 1 else part_of(study, _of(study, name)) for name in names},
-        reasons=_reasons(study, whole, mix) | no_interval | unsteady,
+        reasons=_reasons(study, whole, mix) | no_interval | no_slope | unsteady,
         notes=tuple(
             [
                 *notes,
@@ -155,6 +157,7 @@ def _result(study: Study, standing: Standing, notes: list[str]) -> RunResult:
         slos=study.slos,
         steady=standing.steady,
         turns=turns_of(records),
+        slopes=slopes,
     )
     return found if biased is None else _without_lengths(found, biased)
 
@@ -198,12 +201,6 @@ def _intervals(
 
 def _of(study: Study, endpoint: str) -> Flags:
     return np.fromiter((record.endpoint == endpoint for record in study.folder.records), np.bool_)
-
-
-def _load(study: Study, mix: Mix) -> Load:
-    if study.seconds is None or mix.mean_in_flight is None or mix.mean_decoding is None:
-        return Load(state="unknown", evidence=("there is no measure window",))
-    return load_of(study.sheet, mix.mean_in_flight, mix.mean_decoding)
 
 
 def _reasons(study: Study, whole: EndpointResult, mix: Mix) -> dict[str, str]:

@@ -6,7 +6,7 @@ import typing
 from functools import cache
 
 from harness.errors import Outcome
-from harness.measure.results import Distribution, RunResult
+from harness.measure.results import Distribution, RunResult, Slope
 from harness.price.results import Economics
 
 _ROOMS = (("run", RunResult), ("economics", Economics))
@@ -24,6 +24,9 @@ SHORT = {
 HEADLINE = "usd_per_1k_useful"
 
 
+#: what slope() and drift() know (measure.slopes)
+SLOPES = ("output_tokens_per_s", "ttft_s", "failed_share", "j_per_output_token")
+
 #: how the test bill is split (price.results.TestBill)
 SPEND = ("useful", "not_useful", "failed", "cut_off", "warm_up", "drain")
 
@@ -34,6 +37,7 @@ def numeric_keys(metrics: tuple[str, ...]) -> tuple[str, ...]:
     rooms = {room: _paths(shape) for room, shape in _ROOMS}
     rooms["run"] += [f"metrics.{metric}.{field}" for metric in metrics for field in _paths(Distribution)]
     rooms["run"] += [f"outcomes.{outcome.value}" for outcome in Outcome]
+    rooms["run"] += [f"slopes.{name}.{field}" for name in SLOPES for field in _paths(Slope)]
     rooms["economics"] += [f"test_bill.spend.{part}" for part in SPEND]
     keys = [key for room in rooms.values() for key in room]
     full = [f"{room}.{key}" for room, paths in rooms.items() for key in paths]

@@ -6,10 +6,15 @@ The grammar, one gate a line:
     agg    := "mean" | "p50" | "p90" | "p95" | "p99" | "max"      of a distribution: ttft_s, itl_s, tpot_s, ...
             | "count"                                             of a distribution or of an outcome
             | "share"                                             of an outcome: failed, useful, censored, wrong, ...
+            | "slope"                                             per hour, of a figure in run.json's slopes
+            | "drift"                                             the most that it moves in an hour, over its level
             | "value"                                             of one number in run.json or economics.json
     metric := name | dotted key                                   value(yield_ratio), value(owner.usd_per_1k_useful)
     op     := "<" | "<=" | ">" | ">=" | "==" | "!="
     number := decimal number, e.g. 0.5, -1, 1e-3
+
+slope(failed_share) < 0.001: by less than a tenth of a point an hour, as measured. drift(output_tokens_per_s) < 0.02:
+with 95 % confidence by less than 2 % of its level an hour, up or down. Slopes need a window of 15 minutes.
 
 A metric that was not measured fails its gate and the verdict says why: silence never passes.
 """
@@ -27,7 +32,7 @@ import msgspec
 from harness.errors import InputError, Mistake, Outcome
 from harness.measure.results import Distribution
 from harness.report.contents import RunContents, read_run_contents
-from harness.report.gate_keys import numeric_keys, value_at
+from harness.report.gate_keys import SLOPES, numeric_keys, value_at
 
 VERDICTS_SCHEMA = 1
 DEFAULT_GATE = "share(failed) < 0.05"
@@ -41,7 +46,7 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "!=": operator.ne,
 }
 QUANTILES = {"p50": 1, "p90": 29, "p95": 59, "p99": 299}  # finished requests that each one needs
-AGGREGATES = ("mean", *QUANTILES, "max", "count", "share", "value")
+AGGREGATES = ("mean", *QUANTILES, "max", "count", "share", "slope", "drift", "value")
 DISTRIBUTIONS = (
     "ttft_s", "ttft_planned_s", "ttfat_s", "think_s", "itl_s", "tpot_s", "e2e_s", "client_lag_s", "lateness_s",
 )  # fmt: skip
@@ -155,6 +160,8 @@ def _check_metric(gate: Gate, metrics: Sequence[str]) -> None:
         # names that only a run knows are looked up in the run
         if gate.metric.removeprefix("run.").startswith("endpoints."):
             return
+    elif gate.agg in ("slope", "drift"):
+        known = SLOPES
     elif gate.agg == "share":
         known = SHARES
     else:
@@ -187,6 +194,8 @@ def _find(gate: Gate, contents: RunContents) -> tuple[float | None, str]:
     """The number that a gate asks for, and what to know about it; None with the reason why there is none."""
     if gate.agg == "value":
         return _value(gate.metric, contents)
+    if gate.agg in ("slope", "drift"):
+        return _slope(gate, contents)
     if gate.agg == "share":
         return _share(gate.metric, contents)
     if gate.agg == "count" and gate.metric in SHARES:
@@ -207,6 +216,17 @@ def _aggregate(gate: Gate, distribution: Distribution, contents: RunContents) ->
     if distribution.n < needed:
         return None, f"{gate.agg} needs n >= {needed}, found n={distribution.n}"
     return None, contents.reason(f"metrics.{gate.metric}") or "not measured"
+
+
+def _slope(gate: Gate, contents: RunContents) -> tuple[float | None, str]:
+    found = contents.run.slopes.get(gate.metric)
+    if found is None:
+        return None, contents.reason(f"slopes.{gate.metric}") or "run.json has no slopes: measure the folder again"
+    if gate.agg == "slope":
+        return found.per_hour, f"per hour, [{found.low:.3g}, {found.high:.3g}]"
+    if found.drift_per_hour is None:
+        return None, f"{gate.metric} is 0 throughout: it has no level to move by a share of"
+    return found.drift_per_hour, f"of {found.level:.4g} per hour, at 95 %"
 
 
 def _share(metric: str, contents: RunContents) -> tuple[float | None, str]:

@@ -140,6 +140,8 @@ def next_run(search: Search, trials: Sequence[Trial]) -> Next | None:
     wanted = [level for level in missing if not _skipped(search, level, found)]
     if wanted:
         return Next(level=wanted[0], role="level", why="asked for")
+    if left > search.confirm and (step := _invalid(search, found)) is not None:
+        return step
     if search.adaptive and left > search.confirm and (step := _searched(search, found)) is not None:
         return step
     return _confirming(search, found)
@@ -159,6 +161,14 @@ def _skipped(search: Search, level: Level, found: Sequence[Standing]) -> str | N
     if not below or below[0].met_share is None:
         return None
     return f"at {below[0].level.words} requests queue and {1 - below[0].met_share:.0%} miss the SLOs"
+
+
+def _invalid(search: Search, found: Sequence[Standing]) -> Next | None:
+    """A machine that was busy for a moment makes a run invalid; one more says whether that was all."""
+    for one in found:
+        if not one.usable and len(one.trials) <= min(search.most_repeats, 1):
+            return Next(level=one.level, role="repeat", why="its run was invalid")
+    return None
 
 
 def _searched(search: Search, found: Sequence[Standing]) -> Next | None:

@@ -66,6 +66,18 @@ def test_what_is_not_ordered_comes_from_the_scenario() -> None:
     assert (changed.workload.max_tokens, changed.workload.temperature) == (7, 0.0)
 
 
+@given(st.floats(1, 600), st.floats(0, 1), st.floats(1, 600))
+def test_a_run_that_is_cut_short_shrinks_its_warm_up(run_s: float, part: float, ordered_s: float) -> None:
+    scenario = replace(SCENARIO, run_time_s=run_s, warm_up_s=part * run_s)
+    warm_up = overlay(replace(ORDER, run_time_s=ordered_s), scenario).warm_up_seconds()
+    assert warm_up <= part * run_s + 1e-9, "never longer than it was"
+    if ordered_s >= run_s:
+        assert warm_up == part * run_s
+    else:
+        assert warm_up <= max(part, 0.25) * ordered_s + 1e-9, "never more of the run than it was, or a quarter"
+        assert warm_up >= min(part * run_s, ordered_s / 4) - 1e-9, "and enough to be warm"
+
+
 def test_a_rate_makes_an_open_loop_and_users_keep_theirs() -> None:
     opened = overlay(replace(ORDER, rate=4.0), SCENARIO)
     assert (opened.arrivals.kind, opened.arrivals.rate_per_user) == ("poisson", 0.5)
@@ -93,6 +105,16 @@ def test_arrivals_that_cannot_be(change: dict[str, Any], arrivals: Arrivals, key
     with pytest.raises(InputError) as caught:
         make_plan(replace(ORDER, **change), ENDPOINT, replace(SCENARIO, arrivals=arrivals), run_id="r", workers=1)
     assert [mistake.key for mistake in caught.value.mistakes] == [key]
+
+
+@pytest.mark.parametrize("waits", [{"turns": "3"}, {"think_time": "2"}, {"turns": "3", "think_time": "2"}])
+def test_users_who_wait_for_answers_have_no_planned_arrivals(waits: dict[str, str]) -> None:
+    scenario = replace(SCENARIO, workload=replace(SCENARIO.workload, **waits))
+    assert make_plan(ORDER, ENDPOINT, scenario, run_id="r", workers=1).scenario.workload == scenario.workload
+    with pytest.raises(InputError) as caught:
+        make_plan(replace(ORDER, rate=3.0), ENDPOINT, scenario, run_id="r", workers=1)
+    (mistake,) = caught.value.mistakes
+    assert mistake.key == "--rate" and all(name in mistake.found for name in waits) and "--users" in mistake.expected
 
 
 def test_the_plan_knows_its_trace(tmp_path: Path) -> None:

@@ -145,3 +145,35 @@ def test_a_size_that_lies_is_not_believed() -> None:
     lying = b"%x\r\n" % (len(event(chunk({"content": " a"}))) + 1) + good.split(b"\r\n", 1)[1]
     record = agree([good, good, good, lying, good], 100)
     assert record.outcome == "protocol_error"
+
+
+def primed() -> Stream:
+    """A stream whose next event may go the short way."""
+    stream = Stream(make_call())
+    for at, data in enumerate([HEAD, *[framed(event(chunk({"content": " word"})))] * 3]):
+        stream.feed(data, at, at)
+    stream.decode(10_000)
+    return stream
+
+
+def test_a_read_is_taken_where_it_is_fed() -> None:
+    stream = primed()
+    assert stream.deltas == 3
+    assert not stream.feed(framed(event(chunk({"content": " next"}))), 4, 5)
+    assert (stream.short_way.count, stream.pending_bytes, stream.deltas) == (1, 0, 4)
+    stream.feed(framed(event(chunk({"content": 'a "quote"'}))), 6, 7)
+    stream.feed(framed(event(chunk({"content": " behind"}))), 8, 9)
+    assert stream.short_way.count == 1  # what comes behind an undecoded read waits with it
+    stream.decode(10_000)
+    assert (stream.short_way.count, stream.deltas) == (0, 6)
+    assert list(stream.transcript.arrivals) == [1, 2, 3, 4, 6, 8]
+
+
+def test_new_texts_do_not_pile_up_undecoded() -> None:
+    stream = primed()
+    for at in range(2000):
+        stream.feed(framed(event(chunk({"content": f"{at:0200}"}))), at, at)
+    assert stream.short_way.count < 400
+    assert stream.pending_bytes <= 256 * 1024
+    stream.decode(1 << 40)
+    assert stream.deltas == 2003

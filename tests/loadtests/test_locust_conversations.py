@@ -157,8 +157,8 @@ def rebuilt(folder: Folder) -> Setting:
     workload = Workload(**{**stated, "families": tuple(stated["families"])})
     run_id = folder.manifest.run_id
     return Setting(
-        workload=workload, seed=folder.manifest.seed, nonce=f"{run_id}.w0", ruler=Ruler(), request=RequestOptions(),
-        system=system_message(workload, run_id),
+        workload=workload, seed=folder.manifest.seed, run_id=run_id, nonce=f"{run_id}.w0", ruler=Ruler(),
+        request=RequestOptions(), system=system_message(workload, run_id),
     )  # fmt: skip
 
 

@@ -1,8 +1,13 @@
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import InputError
+from harness.measure.results import Slope
+from harness.report.contents import read_run_contents
 from harness.report.gates import (
     AGGREGATES,
     DEFAULT_GATE,
@@ -10,6 +15,7 @@ from harness.report.gates import (
     OPERATORS,
     Verdict,
     check,
+    judge,
     parse_gate,
     parse_gates,
     read_verdicts,
@@ -30,6 +36,9 @@ from tests.report import report_samples as samples
         ("value(economics.bound.at_this_load.batch) != 1", "value", "economics.bound.at_this_load.batch", "!=", 1.0),
         ("count(rate_limited) == 0", "count", "rate_limited", "==", 0.0),
         ("max(client_lag_s) < 0.01", "max", "client_lag_s", "<", 0.01),
+        ("drift(output_tokens_per_s) < 0.02", "drift", "output_tokens_per_s", "<", 0.02),
+        ("slope(failed_share) < 0.001", "slope", "failed_share", "<", 0.001),
+        ("value(slopes.ttft_s.high) < 0.1", "value", "slopes.ttft_s.high", "<", 0.1),
     ],
 )
 def test_a_line_is_taken_apart(text: str, agg: str, metric: str, op: str, limit: float) -> None:
@@ -51,6 +60,7 @@ def test_a_line_is_taken_apart(text: str, agg: str, metric: str, op: str, limit:
         ("value(yield) > 0", "did you mean yield_ratio"),
         ("value(metrics.ttft_s.p98) > 0", "metrics.ttft_s.p9"),
         ("mean(failed) < 1", "one of"),
+        ("drift(ttft) < 1", "did you mean ttft_s"),
         ("p99(ttft_s) < 1e999", "finite"),
     ],
 )
@@ -67,7 +77,7 @@ def test_every_mistake_of_every_line_is_told_at_once() -> None:
 
 
 @given(
-    agg=st.sampled_from([agg for agg in AGGREGATES if agg not in ("share", "value")]),
+    agg=st.sampled_from([agg for agg in AGGREGATES if agg not in ("share", "slope", "drift", "value")]),
     metric=st.sampled_from(DISTRIBUTIONS),
     op=st.sampled_from(sorted(OPERATORS)),
     limit=st.floats(allow_nan=False, allow_infinity=False),
@@ -156,3 +166,23 @@ def test_verdicts_are_read_as_they_were_written(tmp_path) -> None:
     assert read_verdicts(tmp_path) == verdicts
     (tmp_path / "verdicts.json").write_text("{")
     assert read_verdicts(tmp_path) == []
+
+
+def test_a_soak_limits_how_fast_its_figures_move(tmp_path: Path) -> None:
+    falling = Slope(per_hour=-30.0, low=-50.0, high=-10.0, n=20, level=1000.0)
+    never = Slope(per_hour=0.0, low=-0.0004, high=0.0004, n=20, level=0.0)
+    run = samples.run_result(
+        slopes={"output_tokens_per_s": falling, "failed_share": never, "ttft_s": None, "j_per_output_token": None},
+        reasons={"slopes.j_per_output_token": "power was neither declared nor measured"},
+    )
+    contents = replace(read_run_contents(samples.seller(tmp_path)), run=run)
+    gates = (
+        "drift(output_tokens_per_s) < 0.06", "drift(output_tokens_per_s) < 0.04", "slope(output_tokens_per_s) > -40",
+        "slope(failed_share) < 0.001", "drift(failed_share) < 0.1", "drift(j_per_output_token) < 0.05",
+        "value(slopes.output_tokens_per_s.low) > -60",
+    )  # fmt: skip
+    verdicts = judge(contents, gates)
+    assert [verdict.passed for verdict in verdicts] == [True, False, True, True, False, False, True]
+    assert verdicts[0].found == pytest.approx(0.05) and "of 1000 per hour, at 95 %" in verdicts[0].reason
+    assert "[-50, -10]" in verdicts[2].reason and "no level" in verdicts[4].reason
+    assert verdicts[5].reason == "power was neither declared nor measured"

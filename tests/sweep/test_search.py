@@ -179,8 +179,18 @@ def test_levels_above_a_hopeless_one_are_not_run() -> None:
 def test_invalid_runs_are_never_chosen_and_never_end_in_a_loop() -> None:
     asked = search("4,16", adaptive=True)
     trials = sweep(asked, lambda step: Trial(level=step.level, role=step.role, usable=False))
-    assert [trial.level.size for trial in trials] == [4, 16]
+    assert [trial.level.size for trial in trials] == [4, 16, 4, 16]
     assert chosen(asked, standings(trials)) is None
+
+
+def test_a_run_that_was_invalid_is_made_once_more() -> None:
+    def run(step: Next) -> Trial:
+        bad = step.level.size == 16 and step.role == "level"
+        return Trial(level=step.level, role=step.role, usable=not bad, missed=0, judged=100, value=step.level.size)
+
+    trials = sweep(search(), run)
+    assert [(trial.level.size, trial.role) for trial in trials] == [
+        (4, "level"), (16, "level"), (64, "level"), (16, "repeat"), (64, "confirm")]  # fmt: skip
 
 
 def test_attainment_never_rises_with_load() -> None:

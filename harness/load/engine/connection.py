@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 State = Literal["connecting", "tunnelling", "handshaking", "open", "closed"]
 
 
+Take = Callable[[bytes, int, int], bool]
+
+
 def take_nothing(_data: bytes, _arrival_ns: int, _read_ns: int) -> bool:
-    """`take` of a connection whose reads must be looked at: idle, or encrypted."""
+    """`take` of an idle connection: its reads must be looked at."""
     return False
 
 
@@ -27,8 +30,8 @@ class Connection:
     """A connection to one target, and the exchange that it carries at the moment (None: idle)."""
 
     __slots__ = (
-        "_addresses", "_failure", "_tunnel", "_unsent", "exchange", "fd", "idle_since_ns", "read_bytes", "recvmsg",
-        "sock", "state", "take", "target", "tls",
+        "_addresses", "_failure", "_take_plain", "_tunnel", "_unsent", "exchange", "fd", "idle_since_ns", "plain",
+        "read_bytes", "recvmsg", "sock", "state", "take", "target", "tls",
     )  # fmt: skip
 
     def __init__(self, target: Target) -> None:
@@ -39,7 +42,9 @@ class Connection:
         self.fd = -1
         self.idle_since_ns = 0
         self.read_bytes = READ_BYTES  # how much the next read asks for
-        self.take: Callable[[bytes, int, int], bool] = take_nothing  # see stamps.Readable
+        self.take: Take = take_nothing  # see stamps.Readable
+        self._take_plain: Take = take_nothing
+        self.plain: bytes | OSError = b""  # with TLS: what `take` decrypted and did not keep
         self._addresses = deque(target.addresses)
         self._failure = "no address is known"
         self._unsent = memoryview(b"")
@@ -48,7 +53,8 @@ class Connection:
     def carry(self, exchange: "Exchange | None") -> None:
         """This exchange comes next; None: nothing does."""
         self.exchange = exchange
-        self.take = take_nothing if exchange is None or self.tls is not None else exchange.stream.short_way.take
+        self._take_plain = take_nothing if exchange is None else exchange.stream.short_way.take
+        self.take = self._take_plain if exchange is None or self.tls is None else self._take_encrypted
 
     # -- opening
 
@@ -175,13 +181,19 @@ class Connection:
 
     # -- the rest
 
-    def decrypt(self, data: bytes) -> bytes:
-        """Plaintext of what was read; raises ssl.SSLError."""
+    def _take_encrypted(self, data: bytes, arrival_ns: int, read_ns: int) -> bool:
         assert self.tls is not None
-        plain = self.tls.decrypt(data)
-        if answer := self.tls.to_send():
-            self._queue(answer)
-        return plain
+        try:
+            plain = self.tls.decrypt(data)
+            if answer := self.tls.to_send():
+                self._queue(answer)
+        except OSError as error:  # ssl.SSLError is one
+            self.plain = error
+            return False
+        if plain and self._take_plain(plain, arrival_ns, read_ns):
+            return True
+        self.plain = plain
+        return False
 
     def quiet(self) -> bool:
         """An idle connection from which nothing has come: neither its end nor a stray byte."""
@@ -196,6 +208,7 @@ class Connection:
     def close(self) -> None:
         """Close; the server sees it and stops."""
         self.state = "closed"
+        self.carry(None)
         if self.fd >= 0:
             self.sock.close()
 

@@ -180,7 +180,6 @@ class Reader:
         self._dialer.forget(connection)
         if self._connections.get(connection.fd) is connection:
             del self._connections[connection.fd]
-        connection.exchange = None
         connection.close()
 
     def lose(self, connection: Connection, reason: CloseReason, at_ns: int, error: str | None) -> None:
@@ -244,9 +243,11 @@ class Reader:
         if arrival_ns is None:
             arrival_ns = read_ns
             stream.timeline.clock = "user"
+            if connection.take(data, arrival_ns, read_ns):
+                return
         filled = len(data) == SHORT_READ_BYTES == connection.read_bytes
         if connection.tls is not None:
-            data = self._decrypt(connection, data, read_ns)
+            data = self._decrypted(connection, read_ns)
         if data and stream.feed(data, arrival_ns, read_ns):
             self._whole(exchange)
         elif filled and not exchange.over:  # a longer event: fetch the rest of it
@@ -255,12 +256,11 @@ class Reader:
         elif stream.pending_bytes and stream.short_way.short_reads:  # one event unlike the others, likely
             self._decode_slice(exchange)
 
-    def _decrypt(self, connection: Connection, data: bytes, read_ns: int) -> bytes:
+    def _decrypted(self, connection: Connection, read_ns: int) -> bytes:
         assert connection.tls is not None
-        try:
-            plain = connection.decrypt(data)
-        except OSError as error:
-            self.lose(connection, "reset", read_ns, f"TLS: {error}")
+        plain = connection.plain
+        if isinstance(plain, OSError):
+            self.lose(connection, "reset", read_ns, f"TLS: {plain}")
             return b""
         if not plain and connection.tls.clean_end:
             self._end_of_file(connection, read_ns)

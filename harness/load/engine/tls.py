@@ -2,8 +2,6 @@
 
 import ssl
 
-_RECORD_BYTES = 16 * 1024
-
 _contexts: dict[str | None, ssl.SSLContext] = {}
 
 
@@ -46,20 +44,23 @@ class Tls:
     def decrypt(self, ciphertext: bytes) -> bytes:
         """Plaintext of these bytes, b"" while a TLS record is unfinished. Raises ssl.SSLError."""
         self._incoming.write(ciphertext)
+        most = len(ciphertext)
         pieces: list[bytes] = []
-        most = max(len(ciphertext), _RECORD_BYTES // 16)
         try:
             while piece := self._session.read(most):
+                if len(piece) < most and not self._incoming.pending:  # asking once more would raise: that costs more
+                    if not pieces:
+                        return piece  # nearly every read is one record
+                    pieces.append(piece)
+                    break
                 pieces.append(piece)
-                if len(piece) < most and not self._incoming.pending:
-                    break  # asking once more would raise, and an exception costs more than the decryption
             else:
                 self.clean_end = True
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
             self.clean_end = True
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return b"".join(pieces)
 
     def to_send(self) -> bytes:
         """What TLS itself wants to say: handshake messages, answers to key updates."""

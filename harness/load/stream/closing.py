@@ -122,9 +122,10 @@ def _offsets(closed: Closed) -> str | None:
         return None
     arrivals: array[int] = closed.transcript.arrivals
     offsets = [(arrival - begun) // 1000 for arrival in arrivals]
-    if offsets and min(offsets) < 0:
-        offsets = [max(0, offset) for offset in offsets]
-    return encode_offsets(offsets)
+    try:
+        return encode_offsets(offsets)
+    except OverflowError:  # one below zero
+        return encode_offsets([max(0, offset) for offset in offsets])
 
 
 def _header_times(head: ResponseHead | None) -> Mapping[str, float]:

@@ -122,3 +122,10 @@ class EventSplitter:
                 self.errors.append(event)
             elif event:
                 events.append(event)
+
+
+def like_events(begun: bytes) -> bool:
+    """An event stream may begin with a comment, a field, a blank line or a byte order mark."""
+    return not begun or begun.removeprefix(b"\xef\xbb\xbf").startswith(
+        (b":", b"data", b"event", b"id", b"retry", b"\n", b"\r")
+    )

@@ -15,7 +15,7 @@ from harness.load.stream.closing import Closed, Timeline, make_record
 from harness.load.stream.head import HeadReader, ProtocolError, ResponseHead
 from harness.load.stream.lag import Lag
 from harness.load.stream.scrub import scrub, secrets_in
-from harness.load.stream.sse import EventSplitter
+from harness.load.stream.sse import EventSplitter, like_events
 from harness.load.stream.stencil import ShortWay
 from harness.load.stream.transcript import Transcript
 from harness.load.stream.verdict import CloseReason, Ending, decide
@@ -351,7 +351,7 @@ class Stream:
             pass  # half an event at the end: the verdict will see that no ending was announced
         if self._mode == "answer":
             self._finish_answer()
-        elif self._mode == "events" and self.transcript.last_event_ns is None and not _like_events(self._first_bytes):
+        elif self._mode == "events" and self.transcript.last_event_ns is None and not like_events(self._first_bytes):
             self._error = f"no event stream: {self._first_bytes[:64]!r}"
 
     def _finish_answer(self) -> None:
@@ -394,10 +394,3 @@ class Stream:
         if outcome is Outcome.CUT:
             return error or "the stream ended without finish_reason and without [DONE]"
         return error if outcome not in {Outcome.OK, Outcome.EMPTY, Outcome.TRUNCATED, Outcome.CUT_IN_THOUGHT} else None
-
-
-def _like_events(begun: bytes) -> bool:
-    """An event stream may begin with a comment, a field, a blank line or a byte order mark."""
-    return not begun or begun.removeprefix(b"\xef\xbb\xbf").startswith(
-        (b":", b"data", b"event", b"id", b"retry", b"\n", b"\r")
-    )

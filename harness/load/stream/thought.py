@@ -33,6 +33,7 @@ _THOUGHTLESS = (*_HARMONY_ANSWERS, *(f"<|start|>assistant{header}" for header in
 _OPENINGS = tuple(opening for opening, _ in TAGS) + _THOUGHTLESS
 _FIRST = frozenset(closing[0] for _, closings in TAGS for closing in closings)
 _REASONING_LETTER, _ANSWER_LETTER = b"ra"
+_OPENING_FIRST = frozenset(opening[0] for opening in _OPENINGS)
 _LONGEST_OPENING = max(map(len, _OPENINGS))
 
 
@@ -83,6 +84,8 @@ class Thought:
     def _open(self, text: str) -> int:
         self._lead += text
         lead = self._lead.lstrip()
+        if lead and lead[0] not in _OPENING_FIRST:  # nearly every answer begins so
+            return self._begin_plain(text)
         if lead.startswith(_THOUGHTLESS):
             self._state = self._ANSWER
             return 0
@@ -94,6 +97,10 @@ class Thought:
                 return len(text) - behind + self._close(text[len(text) - behind :])
         if len(self._lead) < 4 * _LONGEST_OPENING and any(opening.startswith(lead) for opening in _OPENINGS):
             return 0
+        return self._begin_plain(text)
+
+    def _begin_plain(self, text: str) -> int:
+        """No opening tag stands first, so a closing one may still come."""
         self._state = self._PLAIN
         lead, self._lead = self._lead, ""
         return max(0, self._close(lead) - (len(lead) - len(text)))

@@ -5,10 +5,13 @@ from collections.abc import Iterable
 from harness.report import quantities as q
 from harness.report.contents import RunContents
 from harness.report.screen.money import basis, elsewhere, prices, to_break_even, yield_line
+from harness.report.screen.moving import moving
 from harness.report.screen.next_steps import next_steps
 from harness.report.screen.shapes import FirstScreen, Latency, Validity
 from harness.report.screen.theory import card_table, theory_table
 
+#: requests of one turn, below which its mean is no more than an accident
+_FEW = 3
 #: what is too low where long answers are missing
 _LEAN_LOW = ("ttfat_s", "think_s", "e2e_s", "osl_tokens")
 
@@ -43,9 +46,11 @@ def first_screen(contents: RunContents) -> FirstScreen:
         useful=_useful(contents),
         useful_parts=_useful_parts(contents),
         delivered=_delivered(contents),
+        turns=_turns(contents),
         load=_load(contents),
         basis=basis(contents),
         next_steps=next_steps(contents),
+        moving=moving(contents),
     )
 
 
@@ -220,6 +225,18 @@ def _sampled(contents: RunContents, key: str) -> str:
     """Sampling error of a rate, where the run allows one."""
     found = contents.run.intervals.get(key)
     return "" if found is None or found.high is None else f" [{q.rate(found.low)}, {q.rate(found.high)}]"
+
+
+def _turns(contents: RunContents) -> str | None:
+    """The first turn beside the last one that has a few requests; dashes where the endpoint does not tell."""
+    told = [turn for turn in contents.run.turns if turn.n >= _FEW or turn.turn == 1]
+    if len(told) < 2:
+        return None
+    first, last = told[0], told[-1]
+    tokens = f"{q.rate(first.input_tokens)} -> {q.rate(last.input_tokens)}"
+    cached = f"{q.fraction(first.cached_share)} -> {q.fraction(last.cached_share)}"
+    waits = q.quantiles((first.ttft_p50_s, last.ttft_p50_s)).replace("/", " -> ")
+    return f"Turns {first.turn} -> {last.turn}: ISL {tokens}, cached {cached}, TTFT p50 {waits}"
 
 
 def _load(contents: RunContents) -> str:

@@ -67,7 +67,7 @@ def frontier(sweep: SweepContents) -> Frontier:
     return Frontier(
         endpoint=sweep.endpoint or (first.endpoint.name if first else sweep.sweep_id),
         title=f"{first.endpoint.model}  {hardware(first)}" if first else "",
-        valid=bool(sweep.runs) and len(usable) == len(sweep.runs),
+        valid=bool(sweep.runs) and all(row.usable for row in rows),
         text=_text(sweep),
         trouble=_trouble(sweep),
         unit="req/s" if sweep.runs and sweep.runs[0].level.unit == "rate" else "users",

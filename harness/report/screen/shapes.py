@@ -96,6 +96,10 @@ class FirstScreen:
     useful: str
     useful_parts: tuple[str, ...]
     delivered: tuple[str, ...]
+    #: how conversations grew from their first turn on; None where there were none
+    turns: str | None
     load: str
     basis: tuple[str, ...]
     next_steps: tuple[str, ...]
+    #: slopes per hour of a long run
+    moving: tuple[str, ...] = ()

@@ -41,7 +41,9 @@ def run_lines(screen: FirstScreen, verdicts: Sequence[Verdict]) -> list[Line]:
         *_waterfall(screen),
         *price_path_lines(screen),
         *latencies(screen),
+        *([one(screen.turns, spare=1)] if screen.turns else []),
         useful(screen),
+        *([Line(joined(" Per hour: ", screen.moving, ", "), spare=1)] if screen.moving else []),
         *_gates(verdicts),
         *foot(screen, screen.next_steps),
     ]

@@ -11,7 +11,7 @@ from harness.report.terminal import run_table
 from harness.report.terminal.lines import Line, joined, one, right, rule, styled
 
 _HEADS = ("tok/s", "tok/s/user", "TTFT p50/p90", "$/1k", "useful", "bound", "yield")
-_WIDTHS = (7, 8, 11, 15, 10, 8, 7, 8)
+_WIDTHS = (7, 8, 11, 14, 10, 7, 7, 8)
 
 
 def sweep_lines(found: Frontier) -> list[Line]:
