@@ -168,7 +168,8 @@ def test_each_runs_on_the_built_in_simulator(name: str, tmp_path: Path) -> None:
         "run", name, "--endpoint", "simulator", "--run-time", "10s", "--stop-timeout", "20s", "--out", tmp_path,
         *SHORT[name],
     )  # fmt: skip
-    assert ended.code in (0, 4), ended.out + ended.err  # 4: a busy machine starts calls late
+    well = 3 if name == "soak" else 0  # its slopes need a quarter of an hour, and gates on them say so
+    assert ended.code in (well, 4), ended.out + ended.err  # 4: a busy machine starts calls late
     assert re.search(r"1,000 useful answers", ended.out)
     run = load(only_run(tmp_path), "run.json")
     assert run["requests"]["failed"] == 0 and run["requests"]["ok"] >= 5
