@@ -82,7 +82,7 @@ def _cut(study: Study, moved: Mapping[Moved, str], series: "_Series | None") -> 
         rest_s = window.seconds * (BLOCKS - cut) / BLOCKS
         if series is None or rest_s < needed_s:
             break
-        if not series.moved(cut, strict=True):
+        if series.alive(cut) and not series.moved(cut, strict=True):
             begin_ns = window.begin_ns + (window.end_ns - window.begin_ns) * cut // BLOCKS
             text = f"the first {window.seconds - rest_s:.0f} of {window.seconds:.0f} s were left out: {words}"
             return Standing(steady=True, reason=text, begin_ns=begin_ns, visible=series.visible(cut))
@@ -107,6 +107,10 @@ class _Series:
         """What drifts behind the first `cut` blocks, in words."""
         found = {name: _words(name, drift, strict=strict) for name, drift in self._drifts(cut).items()}
         return {name: words for name, words in found.items() if words is not None}
+
+    def alive(self, cut: int) -> bool:
+        """Tokens came in most of what is left: an endpoint that fell silent stands still, too."""
+        return bool(np.median(self._rates(cut)) > 0)
 
     def visible(self, cut: int = 0) -> dict[str, float]:
         """The ramps that would be found, as shares of the median block."""
@@ -144,7 +148,7 @@ def _words(name: Moved, found: Drift | None, *, strict: bool) -> str | None:
     if found is None or abs(found.score) < score or found.share <= share:
         return None
     if found.middle <= 0:
-        return f"{name} came up from nothing"
+        return f"{name} {'came up from' if found.change > 0 else 'fell to'} nothing"
     return f"{name} {'rose' if found.change > 0 else 'fell'} by {found.share:.0%} across the window"
 
 
