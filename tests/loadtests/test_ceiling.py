@@ -63,7 +63,7 @@ def run(
     return folder, measure(folder.path)
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.soak)])
 def test_a_queue_finds_the_ceiling(tmp_path: Path, processes: int) -> None:
     port = str(free_port())
     spread = ["--processes", str(processes), "--master-bind-port", port, "--master-port", port]
@@ -100,7 +100,7 @@ def test_a_cap_on_requests_ends_a_queue(tmp_path: Path) -> None:
     assert any("stopped by its cap" in note for note in folder.manifest.notes)
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.soak)])
 def test_a_run_beyond_the_ceiling_ends_early(tmp_path: Path, processes: int) -> None:
     tokens, requests = truth()
     port = str(free_port())
