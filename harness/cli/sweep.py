@@ -13,7 +13,7 @@ from harness.cli.sweeping import Sweeping
 from harness.errors import ExitCode, InputError, Mistake
 from harness.load.clock import wall_ns
 from harness.load.scenarios import Plan
-from harness.sweep.book import Asked, Book, read_book, write_book
+from harness.sweep.book import Asked, Book, load_of, read_book, write_book
 from harness.sweep.goals import GOAL_KEYS
 from harness.sweep.levels import Level, Unit, read_levels
 
@@ -99,7 +99,7 @@ def command(scenario: str | None, resume: Path | None, dry_run: bool, **options:
     if book is not None:
         scenario, options = scenario or str(book.scenario), _as_it_was(book, options)
     highest = asked.levels[-1]
-    order = order_of(scenario, {**options, "users": None, "rate": None, **_load(highest)})
+    order = order_of(scenario, {**options, "users": None, "rate": None, **load_of(highest)})
     setting = Setting(
         providers=options["providers"],
         out=options["out"],
@@ -157,10 +157,6 @@ def _intention(asked: Asked) -> str:
     more = f", then a search: at most {asked.most_runs} runs in all" if asked.adaptive else ""
     again = "; the chosen level is run again" if asked.confirm else ""
     return f"sweep of {sizes} {unit}{more}{again}; the highest of these levels:\n"
-
-
-def _load(level: Level) -> dict[str, Any]:
-    return {"rate": level.size} if level.unit == "rate" else {"users": round(level.size)}
 
 
 def _kept(options: dict[str, Any]) -> dict[str, Any]:
