@@ -139,6 +139,7 @@ class WorkerEntry(msgspec.Struct, frozen=True, kw_only=True):
     engine_lost: bool = False
     not_sent: int = 0
     gc_pauses: Pauses | None = None  # of its engine, as last told
+    hot_path: Literal["compiled", "plain"] | None = None  # how its engine read
     queue: QueueEntry | None = None
 
 

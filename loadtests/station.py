@@ -359,6 +359,7 @@ class Station:
             engine_lost=self._board is not None and self._board.lost,
             not_sent=session.not_sent,
             gc_pauses=self._board.live.pauses if self._board is not None else None,
+            hot_path=self._board.hot_path if self._board is not None else None,
             queue=self.dispatcher.entry if isinstance(self.dispatcher, Feeder) else None,
         )
         return msgspec.json.encode(entry)

@@ -8,6 +8,7 @@ from gevent.hub import get_hub
 
 from harness.load.calls import Call, Finished, Live
 from harness.load.engine import Engine
+from harness.load.hot import Form
 from harness.records import StreamRecord
 
 #: Where a finished call goes before its greenlet wakes: it is kept even if nobody waits for it any more.
@@ -38,6 +39,11 @@ class Switchboard:
     def in_flight(self) -> int:
         """Calls that were put through and have not ended."""
         return len(self._open)
+
+    @property
+    def hot_path(self) -> Form | None:
+        """How the engine reads."""
+        return self._engine.hot_path
 
     def call(self, call: Call, keep: Keep) -> StreamRecord:
         """Put one call through and wait for its end. A greenlet that is killed meanwhile leaves a censored record."""

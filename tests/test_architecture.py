@@ -24,6 +24,7 @@ MAY_IMPORT = {
         "harness.load.lengths",
         "harness.load.datasets",
     ),
+    "harness.load.hot": (),
     "harness.load": ("harness.errors", "harness.providers", "harness.records", "harness.__version__", "harness"),
     "harness.probe": (*SHARED, "harness.load", "harness.config"),
     "harness.measure": (
@@ -65,7 +66,7 @@ ONLY_IN = {
     "scipy": ("harness.measure", "harness.price", "harness.report"),
     "pyarrow": ("harness.measure",),
 }
-CLOCK_READERS = ("harness.load.clock", "harness.load.engine", "harness.simulator", "loadtests")
+CLOCK_READERS = ("harness.load.clock", "harness.load.engine", "harness.load.hot", "harness.simulator", "loadtests")
 CLOCKS = {"time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from raw_server import RawServer, Visit, answer
 
+from harness.load import hot
 from harness.load.calls import Call, Deadlines, Finished, Identity
 from harness.load.client import Client
 from harness.load.dialects import build_call, resolve_target
@@ -57,11 +58,22 @@ def collect(engine: Engine, count: int, timeout_s: float = 20) -> list[Finished]
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[Engine]:
-    engine = Engine()
-    engine.start()
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    with pytest.MonkeyPatch.context() as patch:
+        if getattr(request, "param", "") == "plain":
+            patch.setenv(hot.VARIABLE, "plain")
+        engine = Engine()
+        engine.start()
+    assert engine.hot_path == getattr(request, "param", engine.hot_path)
     yield engine
     engine.close()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What is about reading holds for both forms of the hot path."""
+    about_reading = metafunc.module.__name__.startswith(("test_engine", "test_faults"))
+    if "engine" in metafunc.fixturenames and about_reading:
+        metafunc.parametrize("engine", sorted({"plain", hot.FORM}), indirect=True, scope="session")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The short way through a stream says what the long way says: same record, same texts, whatever the events are."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ from hypothesis import strategies as st
 from stream_corpus import DONE, chunk, event, make_call, usage
 from test_stream import substance
 
+from harness.load import hot
 from harness.load.calls import Call
+from harness.load.hot import plain
 from harness.load.stream import Stream, stencil, transcript
 from harness.load.stream.stencil import cut_stencil
 from harness.records import StreamRecord
@@ -26,6 +29,16 @@ _deltas = st.lists(st.tuples(_fields, _texts, st.integers(0, 3)), max_size=40)
 
 def framed(payload: bytes, form: str = "%x") -> bytes:
     return b"%b\r\n%b\r\n" % ((form % len(payload)).encode(), payload)
+
+
+@pytest.fixture(params=["plain", "compiled"], autouse=True, scope="module")
+def form(request: pytest.FixtureRequest) -> Iterator[None]:
+    """All of this holds for both forms of the hot path."""
+    if request.param == "compiled" and hot.FORM != "compiled":
+        pytest.skip("the hot path is not compiled here: python hatch_build.py says why")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stencil, "Taken", plain.Taken if request.param == "plain" else hot.Taken)
+        yield
 
 
 def read(reads: list[bytes], decode_every: int = 7, call: Call | None = None) -> Outcome:

@@ -11,6 +11,7 @@ from enum import IntEnum
 import msgspec
 
 from harness.load.calls import Call, CancelReason
+from harness.load.hot import Form
 
 _PREFIX = struct.Struct("<IB")
 _READ_BYTES = 256 * 1024
@@ -43,11 +44,12 @@ class Cancellation(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True):
-    """The engine is ready: whose clock stamps arrivals, how many descriptors it may open."""
+    """The engine is ready: whose clock stamps arrivals, how many descriptors it may open, its hot path's form."""
 
     pid: int
     kernel_clock: bool
     descriptors: int
+    hot_path: Form
 
 
 class Channel:

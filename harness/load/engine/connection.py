@@ -4,11 +4,10 @@ import errno
 import os
 import socket
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from harness.load.calls import Target
-from harness.load.engine.stamps import READ_BYTES, ArrivalClock, now_ns
+from harness.load.engine.stamps import ArrivalClock, now_ns
 from harness.load.engine.tls import Tls, context_for
 from harness.load.stream.head import HeadReader, ProtocolError
 
@@ -18,20 +17,12 @@ if TYPE_CHECKING:
 State = Literal["connecting", "tunnelling", "handshaking", "open", "closed"]
 
 
-Take = Callable[[bytes, int, int], bool]
-
-
-def take_nothing(_data: bytes, _arrival_ns: int, _read_ns: int) -> bool:
-    """`take` of an idle connection: its reads must be looked at."""
-    return False
-
-
 class Connection:
     """A connection to one target, and the exchange that it carries at the moment (None: idle)."""
 
     __slots__ = (
-        "_addresses", "_failure", "_take_plain", "_tunnel", "_unsent", "exchange", "fd", "idle_since_ns", "plain",
-        "read_bytes", "recvmsg", "sock", "state", "take", "target", "tls",
+        "_addresses", "_failure", "_tunnel", "_unsent", "exchange", "fd", "idle_since_ns", "sock", "state", "target",
+        "tls",
     )  # fmt: skip
 
     def __init__(self, target: Target) -> None:
@@ -41,20 +32,10 @@ class Connection:
         self.exchange: Exchange | None = None
         self.fd = -1
         self.idle_since_ns = 0
-        self.read_bytes = READ_BYTES  # how much the next read asks for
-        self.take: Take = take_nothing  # see stamps.Readable
-        self._take_plain: Take = take_nothing
-        self.plain: bytes | OSError = b""  # with TLS: what `take` decrypted and did not keep
         self._addresses = deque(target.addresses)
         self._failure = "no address is known"
         self._unsent = memoryview(b"")
         self._tunnel = HeadReader()
-
-    def carry(self, exchange: "Exchange | None") -> None:
-        """This exchange comes next; None: nothing does."""
-        self.exchange = exchange
-        self._take_plain = take_nothing if exchange is None else exchange.stream.short_way.take
-        self.take = self._take_plain if exchange is None or self.tls is None else self._take_encrypted
 
     # -- opening
 
@@ -75,7 +56,6 @@ class Connection:
     def _open_socket(self, family: int, clock: ArrivalClock) -> None:
         self.sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         self.fd = self.sock.fileno()
-        self.recvmsg: Callable[[int, int], tuple[bytes, list[Any], int, Any]] = self.sock.recvmsg
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if clock.kernel:
             clock.watch(self.sock)
@@ -181,19 +161,12 @@ class Connection:
 
     # -- the rest
 
-    def _take_encrypted(self, data: bytes, arrival_ns: int, read_ns: int) -> bool:
+    def decrypt(self, data: bytes) -> bytes:
+        """What these bytes say, b"" while a TLS record is unfinished. Raises OSError (ssl.SSLError is one)."""
         assert self.tls is not None
-        try:
-            plain = self.tls.decrypt(data)
-            if answer := self.tls.to_send():
-                self._queue(answer)
-        except OSError as error:  # ssl.SSLError is one
-            self.plain = error
-            return False
-        if plain and self._take_plain(plain, arrival_ns, read_ns):
-            return True
-        self.plain = plain
-        return False
+        plain = self.tls.decrypt(data)
+        self._queue(self.tls.to_send())
+        return plain
 
     def quiet(self) -> bool:
         """An idle connection from which nothing has come: neither its end nor a stray byte."""
@@ -208,7 +181,7 @@ class Connection:
     def close(self) -> None:
         """Close; the server sees it and stops."""
         self.state = "closed"
-        self.carry(None)
+        self.exchange = None
         if self.fd >= 0:
             self.sock.close()
 

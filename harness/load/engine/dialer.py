@@ -9,7 +9,8 @@ from typing import Protocol
 
 from harness.load.engine.connection import Connection
 from harness.load.engine.exchange import Exchange
-from harness.load.engine.stamps import READ_BYTES, ArrivalClock, now_ns
+from harness.load.engine.stamps import ArrivalClock, now_ns
+from harness.load.hot.plain import READ_BYTES
 from harness.load.stream.verdict import CloseReason
 
 _MOST_CONNECTING = 128

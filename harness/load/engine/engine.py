@@ -20,13 +20,14 @@ from harness.errors import Outcome, TrueyieldError
 from harness.load.calls import Call, CancelReason, Finished, Identity, Live
 from harness.load.clock import now_ns
 from harness.load.engine.channel import Cancellation, Channel, Hello, Kind, Submission
+from harness.load.hot import VARIABLE, Form
 from harness.records import Pauses, StreamRecord, encode_record
 
 _START_S = 20.0
 _CLOSE_S = 2.0
 _CHANNEL_BYTES = 4 * 1024 * 1024
 _PREFIXES_KEPT = ("PYTHON", "LD_", "SSL_", "LC_")
-_NAMES_KEPT = frozenset({"PATH", "HOME", "LANG", "TZ", "TMPDIR"})
+_NAMES_KEPT = frozenset({"PATH", "HOME", "LANG", "TZ", "TMPDIR", VARIABLE})
 #: Ctrl-C and kill reach the whole process group; the engine must live on to bring in what was seen.
 _SIGNALS_HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -76,6 +77,11 @@ class Engine:
     def kernel_clock(self) -> bool:
         """Arrivals are stamped by the kernel (else by the engine's clock right after each read)."""
         return self._hello is not None and self._hello.kernel_clock
+
+    @property
+    def hot_path(self) -> Form | None:
+        """How the engine reads: compiled, or in plain Python."""
+        return None if self._hello is None else self._hello.hot_path
 
     @property
     def pauses(self) -> Pauses | None:

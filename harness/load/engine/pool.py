@@ -42,7 +42,7 @@ class Pool:
 
     def give(self, connection: Connection, now_ns: int) -> bool:
         """Keep a connection for the next request to its target; False: this target closes them, drop it."""
-        connection.carry(None)
+        connection.exchange = None
         connection.idle_since_ns = now_ns
         if not self._keepers.get(connection.target, True):
             return False

@@ -22,7 +22,9 @@ from harness.load.engine.dialer import Dialer
 from harness.load.engine.exchange import Exchange
 from harness.load.engine.pauses import PauseClock
 from harness.load.engine.pool import Pool
-from harness.load.engine.stamps import READ_BYTES, SHORT_READ_BYTES, ArrivalClock, now_ns, read_each
+from harness.load.engine.stamps import ArrivalClock, now_ns
+from harness.load.hot import FORM, Left, Reads
+from harness.load.hot.plain import MOST_EVENTS
 from harness.load.stream.verdict import CloseReason
 
 _SECOND = 1_000_000_000
@@ -35,8 +37,6 @@ _WORTH_DECODING = 4 * 1024
 _LONG_RUN = 1000
 _SWEEP_NS = 100_000_000
 _SWEEPS_A_SECOND = _SECOND // _SWEEP_NS
-#: After so many reads the loop looks for submissions.
-_READS_AT_A_GO = 128
 
 _READABLE = select.EPOLLIN
 _WRITABLE = select.EPOLLOUT
@@ -53,6 +53,7 @@ class Reader:
         self._streams = select.epoll()  # connections from which answers are read
         self._control.register(fd, _READABLE)
         self._control.register(self._streams.fileno(), _READABLE)
+        self._reads = Reads()
         self._connections: dict[int, Connection] = {}
         self._open: dict[int, Exchange] = {}
         self._dialer = Dialer(self._control, clock, self._connections, self)
@@ -72,7 +73,7 @@ class Reader:
     def run(self) -> None:
         """Serve until told to stop."""
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._channel.send(Kind.HELLO, Hello(os.getpid(), self._clock.kernel, soft))
+        self._channel.send(Kind.HELLO, Hello(os.getpid(), self._clock.kernel, soft, FORM))
         while self._running:
             self._turn()
 
@@ -132,7 +133,8 @@ class Reader:
         if exchange is None or exchange.over:
             return
         if exchange.connection is not None and exchange.connection.state == "open":
-            self._read_each([(exchange.connection.fd, 0)])  # what is there was seen
+            clock = self._clock
+            self._look_at(self._reads.read(exchange.connection.sock, clock.offset_ns, not clock.stepped))  # it was seen
         if not exchange.over:
             self._stop(exchange, "censored", now_ns(), None)
 
@@ -160,8 +162,8 @@ class Reader:
         self._send(connection, exchange)
 
     def _send(self, connection: Connection, exchange: Exchange) -> None:
-        connection.carry(exchange)
-        exchange.connection = connection
+        connection.exchange, exchange.connection = exchange, connection
+        self._reads.carry(connection.sock, None if connection.tls else exchange.stream.short_way.taken)
         connection.request(exchange.call.payload)
         if connection.unsent:
             self._control.register(connection.fd, _WRITABLE)
@@ -180,6 +182,8 @@ class Reader:
         self._dialer.forget(connection)
         if self._connections.get(connection.fd) is connection:
             del self._connections[connection.fd]
+        if connection.fd >= 0:
+            self._reads.drop(connection.sock)
         connection.close()
 
     def lose(self, connection: Connection, reason: CloseReason, at_ns: int, error: str | None) -> None:
@@ -213,13 +217,16 @@ class Reader:
         self._control.modify(self._streams.fileno(), 0 if on else _READABLE)
 
     def _read_ready(self) -> int:
-        """Read every stream that has something, once; how many had."""
-        ready = self._streams.poll(0, max(1, len(self._connections)))
-        for at in range(0, len(ready), _READS_AT_A_GO):
-            if at and self._control.poll(0, 1):
-                self._take_in()
-            self._read_each(ready[at : at + _READS_AT_A_GO])
-        return len(ready)
+        """Read every stream that has something, about once; how many had."""
+        clock, read = self._clock, 0
+        while read <= len(self._connections):
+            ready, left = self._reads.read_ready(self._streams, clock.offset_ns, not clock.stepped)
+            self._look_at(left)
+            read += ready
+            if ready < MOST_EVENTS:
+                break
+            self._take_in()
+        return read
 
     def _take_in(self) -> None:
         """Submissions between two batches of reads: a request must not wait for other people's answers."""
@@ -227,8 +234,12 @@ class Reader:
             if fd == self._channel.fd:
                 self._obey(mask)
 
-    def _read_each(self, ready: list[tuple[int, int]]) -> None:
-        for connection, data, arrival_ns, read_ns in read_each(ready, self._connections, self._clock):
+    def _look_at(self, left: list[Left]) -> None:
+        """Reads that were not taken."""
+        for fd, data, arrival_ns, read_ns in left:
+            connection = self._connections.get(fd)
+            if connection is None:
+                continue
             if isinstance(data, OSError):
                 self.lose(connection, "reset", read_ns, data.strerror)
             elif connection.exchange is None or not data:  # an idle connection has nothing to say but its end
@@ -243,26 +254,20 @@ class Reader:
         if arrival_ns is None:
             arrival_ns = read_ns
             stream.timeline.clock = "user"
-            if connection.take(data, arrival_ns, read_ns):
-                return
-        filled = len(data) == SHORT_READ_BYTES == connection.read_bytes
         if connection.tls is not None:
-            data = self._decrypted(connection, read_ns)
+            data = self._decrypted(connection, data, read_ns)
         if data and stream.feed(data, arrival_ns, read_ns):
             self._whole(exchange)
-        elif filled and not exchange.over:  # a longer event: fetch the rest of it
-            connection.read_bytes = READ_BYTES
-            self._read_each([(connection.fd, 0)])
         elif stream.pending_bytes and stream.short_way.short_reads:  # one event unlike the others, likely
             self._decode_slice(exchange)
 
-    def _decrypted(self, connection: Connection, read_ns: int) -> bytes:
-        assert connection.tls is not None
-        plain = connection.plain
-        if isinstance(plain, OSError):
-            self.lose(connection, "reset", read_ns, f"TLS: {plain}")
+    def _decrypted(self, connection: Connection, data: bytes, read_ns: int) -> bytes:
+        try:
+            plain = connection.decrypt(data)
+        except OSError as error:
+            self.lose(connection, "reset", read_ns, f"TLS: {error}")
             return b""
-        if not plain and connection.tls.clean_end:
+        if not plain and connection.tls is not None and connection.tls.clean_end:
             self._end_of_file(connection, read_ns)
         return plain
 
@@ -280,6 +285,7 @@ class Reader:
         if connection is None:
             return
         exchange.connection = None
+        self._reads.carry(connection.sock, None)
         fit = stream.reusable and not connection.unsent and not (connection.tls and connection.tls.clean_end)
         if not fit or not self._pool.give(connection, now_ns()):
             self._drop(connection)
@@ -312,8 +318,6 @@ class Reader:
     def _decode_slice(self, exchange: Exchange) -> bool:
         stream, before = exchange.stream, exchange.stream.transcript.deltas
         more = stream.decode(_SLICE_BYTES)
-        if exchange.connection is not None:
-            exchange.connection.read_bytes = SHORT_READ_BYTES if stream.short_way.short_reads else READ_BYTES
         if not exchange.over:
             if stream.ended:  # broken beyond repair
                 self._whole(exchange)

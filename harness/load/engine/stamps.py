@@ -9,16 +9,12 @@ When one read takes several segments, the stamp is that of the newest.
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any
+
+from harness.load.hot.plain import ANCILLARY_BYTES
 
 #: Linux, all architectures with the generic socket numbers (not in Python's socket module).
 SO_TIMESTAMPNS = 35
-READ_BYTES = 64 * 1024
-#: Reads of a stream whose events are smaller. Python's own allocator serves bytes of that size: cheaper than malloc,
-#: and a thousand streams leave no holes in the heap.
-SHORT_READ_BYTES = 478
-ANCILLARY_BYTES = socket.CMSG_SPACE(16)
 
 _unpack_timespec = struct.Struct("@qq").unpack
 _SECOND = 1_000_000_000
@@ -27,17 +23,6 @@ _STEP_NS = 500_000
 _SLOPPY_NS = 20_000
 
 now_ns = time.monotonic_ns
-
-
-class Readable(Protocol):
-    """What the hot loop needs of a connection. `take` keeps a read whose form is known, and says whether it did."""
-
-    recvmsg: Callable[[int, int], tuple[bytes, list[Any], int, Any]]
-    read_bytes: int
-    take: Callable[[bytes, int, int], bool]
-
-
-R = TypeVar("R", bound=Readable)
 
 
 class ArrivalClock:
@@ -104,39 +89,6 @@ class ArrivalClock:
             return True
         time.sleep(0.005)
         return False
-
-
-def read_each(
-    fds: Iterable[tuple[int, int]], connections: Mapping[int, R], clock: ArrivalClock
-) -> list[tuple[R, bytes | OSError, int | None, int]]:
-    """Read each connection once. Returns what its `take` did not keep: (connection, bytes, arrival, time of the read).
-
-    In the place of the bytes stands an error where there is one; the arrival is None where the kernel did not say.
-    """
-    left: list[tuple[R, bytes | OSError, int | None, int]] = []
-    offset_ns, trusted = clock.offset_ns, not clock.stepped
-    for fd, _ in fds:
-        connection = connections.get(fd)
-        if connection is None:
-            continue
-        try:
-            data, ancillary, _, _ = connection.recvmsg(connection.read_bytes, ANCILLARY_BYTES)
-        except BlockingIOError:
-            continue
-        except OSError as error:
-            left.append((connection, error, None, now_ns()))
-            continue
-        read_ns = now_ns()
-        if not (ancillary and trusted):
-            left.append((connection, data, None, read_ns))
-            continue
-        seconds, nanoseconds = _unpack_timespec(ancillary[0][2])
-        arrival_ns = seconds * _SECOND + nanoseconds - offset_ns
-        if arrival_ns > read_ns:
-            arrival_ns = read_ns
-        if not connection.take(data, arrival_ns, read_ns):
-            left.append((connection, data, arrival_ns, read_ns))
-    return left
 
 
 def _wall_offset_ns() -> int:

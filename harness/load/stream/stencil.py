@@ -7,36 +7,38 @@ no parser could find anything else in it. Whatever does not fit goes the long wa
 """
 
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
 
+from harness.load.hot import Taken
 from harness.load.stream.chunk import Chunk, Delta, decode_chunk
 
 _FIELDS = ("content", "reasoning_content", "reasoning")
 _OPEN, _CLOSE = b"data: ", b"\n\n\r\n"
-_QUOTE, _BACKSLASH = b'"\\'
-_CONTROLS = bytes(range(32))
 _PROOF = "another text"
 #: A server whose events never look alike gets this many tries, one that changes now and then as many as it earns.
 TRIES = 8
 _SHORT_BYTES = 400
-#: Texts that were checked before, bytes to words: a model says the same few thousand all the time. Bounded.
-_words: dict[bytes, str] = {}
-_MOST_WORDS = 8192
-_LONGEST_WORD = 32
-#: A run keeps texts of so many bytes that are not in `_words`; then somebody must take it.
-_MOST_KEPT_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Consecutive reads that fitted: their texts in `field`, the arrival and the lateness of each."""
+    """Consecutive reads that fitted: their texts in `field`, one behind the other; arrival and lateness of each."""
 
     field: str
-    texts: list[str]
+    text: bytes
+    ends: "array[int]"
     arrivals_ns: "array[int]"
     lags_ns: "array[int]"
+
+    def pieces(self) -> Iterator[tuple[str, int]]:
+        """Text and arrival of each read."""
+        begin = 0
+        for end, arrival_ns in zip(self.ends, self.arrivals_ns, strict=True):
+            yield self.text[begin:end].decode(), arrival_ns
+            begin = end
 
 
 class ShortWay:
@@ -46,25 +48,26 @@ class ShortWay:
     while a chunk or an event is begun.
     """
 
-    __slots__ = ("_after", "_heads", "_kept_bytes", "_stamps", "_stencil", "_texts", "_tries")
+    __slots__ = ("_stencil", "_tries", "take", "taken")
 
     def __init__(self) -> None:
         self._stencil: Stencil | None = None
         self._tries = TRIES
-        self._heads: dict[int, tuple[bytes, int]] | None = None  # the stencil's, while this way is open
-        self._after = b""
-        self._kept_bytes = 0
-        self._begin()
+        self.taken = Taken()
+        self.take = self.taken.take
 
     @property
     def open(self) -> bool:
         """The next read may be taken."""
-        return self._heads is not None
+        return self.taken.is_open
 
     @open.setter
     def open(self, wanted: bool) -> None:
         stencil = self._stencil
-        self._heads = stencil.heads if wanted and stencil is not None else None
+        if wanted and stencil is not None:
+            self.taken.open(stencil.before, stencil.after)
+        else:
+            self.taken.close()
 
     @property
     def short_reads(self) -> bool:
@@ -74,93 +77,38 @@ class ShortWay:
     @property
     def count(self) -> int:
         """Reads in the run."""
-        return len(self._texts)
-
-    def take(self, read: bytes, arrival_ns: int, read_ns: int) -> bool:
-        """Take a read into the run; False where it does not fit. This is the hot path of the whole client."""
-        heads = self._heads
-        if heads is None:
-            return False
-        head, length = heads.get(len(read)) or self._stencil.head(len(read))  # type: ignore[union-attr]
-        text = read.removeprefix(head).removesuffix(self._after)
-        if len(text) != length:
-            return False
-        word = _words.get(text) or self._new_word(text)
-        if not word:
-            return False
-        self._texts.append(word)
-        stamps = self._stamps
-        stamps.append(arrival_ns)
-        stamps.append(read_ns - arrival_ns)
-        return True
+        return self.taken.count
 
     def run(self) -> Run | None:
         """Hand over what was taken; None where that is nothing."""
-        count = len(self._texts)
+        count = self.taken.count
         if not count:
             return None
         assert self._stencil is not None
-        run = Run(self._stencil.field, self._texts, self._stamps[::2], self._stamps[1::2])
+        text, ends, arrivals_ns, lags_ns = self.taken.hand_over()
         self._tries = min(TRIES, self._tries + count // 4)
-        self._begin()
-        return run
+        return Run(self._stencil.field, text, array("I", ends), array("q", arrivals_ns), array("q", lags_ns))
 
     def learn(self, read: bytes, event: bytes) -> None:
         """A read that went the long way: whole chunks and events before it and in it, and this one event."""
-        assert not self._texts
+        assert not self.taken.count
         if self._tries > 0:
             self._tries -= 1
-            stencil = cut_stencil(read, event)
-            if stencil is not None:
-                self._stencil, self._after = stencil, stencil.after
-
-    def _begin(self) -> None:
-        self._texts: list[str] = []
-        self._stamps = array("q")  # arrival and lateness of each, in turn: one place in memory, not two
-        self._kept_bytes = 0
-
-    def _new_word(self, text: bytes) -> str | None:
-        """`text` as the JSON string that it stands for; None where a parser has to look at it."""
-        if _QUOTE in text or _BACKSLASH in text or len(text.translate(None, _CONTROLS)) != len(text):
-            return None
-        try:
-            word = text.decode()
-        except UnicodeDecodeError:
-            return None
-        if len(text) <= _LONGEST_WORD and len(_words) < _MOST_WORDS:
-            _words[text] = word
-        else:
-            self._kept_bytes += len(text)
-        return word if self._kept_bytes <= _MOST_KEPT_BYTES else None
+            self._stencil = cut_stencil(read, event) or self._stencil
 
 
+@dataclass(frozen=True, slots=True)
 class Stencil:
-    """The surroundings of the text in field `field` of a delta."""
+    """The surroundings of the text in field `field` of a delta, from the chunk's first byte to its last."""
 
-    __slots__ = ("_before", "after", "bytes", "field", "heads")
+    field: str
+    before: bytes
+    after: bytes
 
-    def __init__(self, field: str, before: bytes, after: bytes) -> None:
-        self.field = field
-        self._before = _OPEN + before
-        self.after = after + _CLOSE
-        self.bytes = len(self._before) + len(self.after)
-        self.heads: dict[int, tuple[bytes, int]] = {}  # see `head`; sizes of one stream are few
-
-    def head(self, size: int) -> tuple[bytes, int]:
-        """How a read of `size` bytes begins (its size line and what stands before the text), and how long its text is.
-
-        The length is below zero where so few bytes have no room for a text.
-        """
-        payload = size - 2 - len(b"%x\r\n" % size)
-        line = b"%x\r\n" % max(0, payload)
-        if len(line) + payload + 2 != size:  # a digit less
-            payload += 1
-            line = b"%x\r\n" % max(0, payload)
-        if len(self.heads) > 512:
-            self.heads.clear()
-        head = line + self._before
-        self.heads[size] = head, size - len(head) - len(self.after)
-        return self.heads[size]
+    @property
+    def bytes(self) -> int:
+        """How much of a read is not text."""
+        return len(self.before) + len(self.after)
 
 
 def cut_stencil(read: bytes, event: bytes) -> Stencil | None:
@@ -178,7 +126,9 @@ def cut_stencil(read: bytes, event: bytes) -> Stencil | None:
         if event.count(key + quoted) == 1:
             at = event.index(key + quoted) + len(key) + 1
             before, after = event[:at], event[at + len(quoted) - 2 :]
-            return Stencil(field, before, after) if _proves(before, after, field, chunk) else None
+            if not _proves(before, after, field, chunk):
+                return None
+            return Stencil(field, _OPEN + before, after + _CLOSE)
     return None
 
 

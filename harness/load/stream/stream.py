@@ -152,7 +152,7 @@ class Stream:
         run = self.short_way.run()
         if run is not None:
             self._lag.add_all(run.lags_ns)
-            self.transcript.take_run(run.field, run.texts, run.arrivals_ns)
+            self.transcript.take_run(run)
 
     @property
     def _between(self) -> bool:

@@ -7,6 +7,7 @@ from array import array
 from typing import Any
 
 from harness.load.stream.chunk import Chunk, Delta, Facts, decode_any, decode_chunk, decode_facts, error_text, present
+from harness.load.stream.stencil import Run
 from harness.load.stream.thought import Thought
 from harness.load.stream.usage import Heard, Usage, completion_tokens, read_usage
 
@@ -75,17 +76,17 @@ class Transcript:
             if choice is None and not chunk.usage and self.error is None:
                 self._bare_error(event)
 
-    def take_run(self, field: str, texts: list[str], arrivals_ns: "array[int]") -> None:
-        """Deltas of consecutive reads, each nothing but a text in `field`."""
-        text = "".join(texts)
-        letter = self._thought.passes(text) if field == "content" else _REASONING
+    def take_run(self, run: Run) -> None:
+        """Deltas of consecutive reads, each nothing but a text in one field."""
+        text = run.text.decode()
+        letter = self._thought.passes(text) if run.field == "content" else _REASONING
         if letter == 0:
-            for piece, arrival_ns in zip(texts, arrivals_ns, strict=True):
+            for piece, arrival_ns in run.pieces():
                 self.read_spoke = False
                 self._delta(Delta(content=piece), arrival_ns, _NOTHING_ELSE)
         else:
-            self._take_settled(letter, text, arrivals_ns)
-        self.last_event_ns = arrivals_ns[-1]
+            self._take_settled(letter, text, run.arrivals_ns)
+        self.last_event_ns = run.arrivals_ns[-1]
 
     def _take_settled(self, letter: int, text: str, arrivals_ns: "array[int]") -> None:
         """A run that is all reasoning, or all answer."""

@@ -1,0 +1,182 @@
+"""The hot path of the client in Python: what `compiled.c` does, and what it means."""
+
+import select
+import socket
+import struct
+import time
+from array import array
+from collections.abc import Callable
+from itertools import accumulate
+from typing import Any
+
+READ_BYTES = 64 * 1024
+#: A run keeps so many bytes of text; then somebody must take them.
+MOST_TEXT_BYTES = 64 * 1024
+#: So many sockets are read at a go.
+MOST_EVENTS = 128
+ANCILLARY_BYTES = socket.CMSG_SPACE(16)
+
+_QUOTE, _BACKSLASH = b'"\\'
+_CONTROLS = bytes(range(32))
+#: Texts that were checked before: a model says the same few thousand all the time. Bounded.
+_proper: set[bytes] = set()
+_MOST_KNOWN = 8192
+_LONGEST_KNOWN = 32
+_SECOND = 1_000_000_000
+
+_unpack_timespec = struct.Struct("@qq").unpack
+_now_ns = time.monotonic_ns
+
+#: (descriptor, bytes or what went wrong, monotonic arrival where the kernel told it, time of the read)
+Left = tuple[int, bytes | OSError, int | None, int]
+
+
+class Taken:
+    """A run of reads that are each one HTTP chunk of `before`, a text, and `after`: their texts and their times.
+
+    The text must be what a JSON string holds as it stands: UTF-8 without quote, backslash or control character.
+    Closed until it is opened.
+    """
+
+    __slots__ = ("_after", "_before", "_heads", "_stamps", "_text_bytes", "_texts", "is_open")
+
+    def __init__(self) -> None:
+        self.is_open = False  # the next read may be taken
+        self._before = self._after = b""
+        self._heads: dict[int, tuple[bytes, int]] = {}  # see `_head`; sizes of one stream are few
+        self._empty()
+
+    @property
+    def count(self) -> int:
+        """Reads in the run."""
+        return len(self._texts)
+
+    def open(self, before: bytes, after: bytes) -> None:
+        """From now on reads with these surroundings are taken; `after` includes the end of the chunk."""
+        self.is_open = True
+        if before != self._before or after != self._after:
+            self._before, self._after, self._heads = before, after, {}
+
+    def close(self) -> None:
+        """Take nothing."""
+        self.is_open = False
+
+    def take(self, read: bytes, arrival_ns: int, read_ns: int) -> bool:
+        """Take a read into the run; False where it does not fit, or where the run is full."""
+        if not self.is_open:
+            return False
+        head, length = self._heads.get(len(read)) or self._head(len(read))
+        text = read.removeprefix(head).removesuffix(self._after)
+        if len(text) != length or not (text in _proper or _is_proper(text)):
+            return False
+        if self._text_bytes + length > MOST_TEXT_BYTES:
+            return False
+        self._text_bytes += length
+        self._texts.append(text)
+        stamps = self._stamps
+        stamps.append(arrival_ns)
+        stamps.append(read_ns - arrival_ns)
+        return True
+
+    def hand_over(self) -> tuple[bytes, bytes, bytes, bytes]:
+        """All texts in one, where each ends (uint32), its arrival and its lateness (int64, ns). Empties it."""
+        ends = array("I", accumulate(map(len, self._texts)))
+        stamps = self._stamps
+        all_of_it = b"".join(self._texts), ends.tobytes(), stamps[::2].tobytes(), stamps[1::2].tobytes()
+        self._empty()
+        return all_of_it
+
+    def _empty(self) -> None:
+        self._texts: list[bytes] = []
+        self._stamps = array("q")  # arrival and lateness of each, in turn: one place in memory, not two
+        self._text_bytes = 0
+
+    def _head(self, size: int) -> tuple[bytes, int]:
+        """How a read of `size` bytes begins (its size line and what stands before the text), and how long its text is.
+
+        The length is below zero where so few bytes have no room for a text.
+        """
+        if len(self._heads) > 512:
+            self._heads.clear()
+        self._heads[size] = b"", -1
+        for digits in range(1, 9):
+            chunk = size - digits - 4
+            if chunk > 0 and len(b"%x" % chunk) == digits:
+                head = b"%x\r\n%b" % (chunk, self._before)
+                self._heads[size] = head, size - len(head) - len(self._after)
+        return self._heads[size]
+
+
+class Reads:
+    """Reads sockets that are ready, once each, and gives every read to the `Taken` that it carries."""
+
+    def __init__(self) -> None:
+        self._sockets: dict[int, Callable[[int, int], tuple[bytes, list[Any], int, Any]]] = {}
+        self._carried: dict[int, Taken] = {}
+
+    def carry(self, sock: socket.socket, taken: Taken | None) -> None:
+        """What is read from this socket goes to `taken` first; None: all of it is handed on."""
+        fd = sock.fileno()
+        self._sockets[fd] = sock.recvmsg
+        if taken is None:
+            self._carried.pop(fd, None)
+        else:
+            self._carried[fd] = taken
+
+    def drop(self, sock: socket.socket) -> None:
+        """This socket will be closed: another may get its number."""
+        self._sockets.pop(sock.fileno(), None)
+        self._carried.pop(sock.fileno(), None)
+
+    def read_ready(self, poller: "select.epoll", offset_ns: int, trusted: bool) -> tuple[int, list[Left]]:
+        """Read at most 128 sockets that are ready; how many were, and what was not taken.
+
+        `offset_ns` is the wall clock's minus the monotonic one's; not `trusted`: the kernel's stamps mean nothing now.
+        """
+        ready = poller.poll(0, MOST_EVENTS)
+        left: list[Left] = []
+        for fd, _ in ready:
+            self._read_one(fd, offset_ns, trusted, left)
+        return len(ready), left
+
+    def read(self, sock: socket.socket, offset_ns: int, trusted: bool) -> list[Left]:
+        """Read this one, if it has something; what was not taken."""
+        left: list[Left] = []
+        self._read_one(sock.fileno(), offset_ns, trusted, left)
+        return left
+
+    def _read_one(self, fd: int, offset_ns: int, trusted: bool, left: list[Left]) -> None:
+        recvmsg = self._sockets.get(fd)
+        if recvmsg is None:
+            return
+        try:
+            data, ancillary, _, _ = recvmsg(READ_BYTES, ANCILLARY_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            left.append((fd, error, None, _now_ns()))
+            return
+        read_ns = _now_ns()
+        if not (ancillary and trusted):
+            left.append((fd, data, None, read_ns))
+            return
+        seconds, nanoseconds = _unpack_timespec(ancillary[0][2])
+        arrival_ns = seconds * _SECOND + nanoseconds - offset_ns
+        if arrival_ns > read_ns:
+            arrival_ns = read_ns
+        taken = self._carried.get(fd)
+        if taken is None or not taken.take(data, arrival_ns, read_ns):
+            left.append((fd, data, arrival_ns, read_ns))
+
+
+def _is_proper(text: bytes) -> bool:
+    """`text` is the inside of a JSON string, and stands for itself."""
+    if not text or _QUOTE in text or _BACKSLASH in text or len(text.translate(None, _CONTROLS)) != len(text):
+        return False
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    if len(text) <= _LONGEST_KNOWN and len(_proper) < _MOST_KNOWN:
+        _proper.add(text)
+    return True
