@@ -97,11 +97,18 @@ def test_what_is_taken_is_what_json_says(compiled: ModuleType, read: bytes) -> N
         taken = form.Taken()
         taken.open(BEFORE, AFTER)
         if taken.take(read, 1, 1):
-            size, _, rest = read.partition(b"\r\n")
-            assert size == b"%x" % (len(rest) - 2) and rest.endswith(b"\r\n")
-            value = json.loads(rest.removeprefix(b"data: "))
-            assert list(value) == ["content"]
-            assert taken.hand_over()[0].decode() == value["content"] != ""
+            said = []
+            while read:
+                size, _, rest = read.partition(b"\r\n")
+                chunk, end, read = rest[: int(size, 16)], rest[int(size, 16) :][:2], rest[int(size, 16) + 2 :]
+                assert size == b"%x" % len(chunk) and end == b"\r\n" and chunk.endswith(b"\n\n")
+                value = json.loads(chunk.removeprefix(b"data: "))
+                assert list(value) == ["content"] and value["content"] != ""
+                said.append(value["content"])
+            text, ends, arrivals_ns, lags_ns = taken.hand_over()
+            assert text.decode() == "".join(said) and len(array("I", ends)) == len(said)
+            assert list(array("q", arrivals_ns)) == [1] * len(said)
+            assert list(array("q", lags_ns)) == [0] + [plain.SHARED] * (len(said) - 1)
 
 
 def test_a_run_is_handed_over_once(form: ModuleType) -> None:
@@ -116,6 +123,19 @@ def test_a_run_is_handed_over_once(form: ModuleType) -> None:
     assert (list(array("q", arrivals_ns)), list(array("q", lags_ns))) == ([0, 1000, 2000], [0, 1, 2])
     assert taken.count == 0 and taken.hand_over() == (b"", b"", b"", b"")
     assert taken.is_open  # an empty run goes on
+
+
+def test_a_read_is_taken_whole_or_not_at_all(form: ModuleType) -> None:
+    taken = form.Taken()
+    taken.open(BEFORE, AFTER)
+    assert taken.take(framed(b"a") + framed(b"b"), 5, 7)
+    assert not taken.take(framed(b"c") + framed(b'"'), 6, 8)
+    assert not taken.take(framed(b"c") + framed(b"d")[:-1], 6, 8)
+    assert not taken.take(framed(b"c") + b"0\r\n\r\n", 6, 8)
+    assert taken.take(framed(b"e"), 9, 9)
+    text, ends, arrivals_ns, lags_ns = taken.hand_over()
+    assert (text, list(array("I", ends))) == (b"abe", [1, 2, 3])
+    assert (list(array("q", arrivals_ns)), list(array("q", lags_ns))) == ([5, 5, 9], [2, plain.SHARED, 0])
 
 
 def test_a_full_run_refuses_until_it_is_handed_over(form: ModuleType) -> None:

@@ -66,13 +66,28 @@ def agree(reads: list[bytes], decode_every: int = 7) -> StreamRecord:
     return short
 
 
+def merged(reads: list[bytes], sizes: list[int]) -> list[bytes]:
+    """Some of these reads came as one, as a busy reader or a proxy makes them."""
+    found, rest = [], list(reads)
+    for size in [*sizes, *[1] * len(reads)]:
+        found.append(b"".join(rest[:size]))
+        rest = rest[size:]
+    return [read for read in found if read]
+
+
+_merges = st.lists(st.integers(1, 4), max_size=30)
+
+
 @settings(max_examples=400, deadline=None)
-@given(_deltas, st.booleans(), st.integers(1, 30), st.sampled_from(["%x", "%X", "%04x"]))
-def test_the_short_way_is_the_long_way(deltas: list[Any], ascii_only: bool, every: int, form: str) -> None:
+@given(_deltas, st.booleans(), st.integers(1, 30), st.sampled_from(["%x", "%x", "%X", "%04x"]), _merges)
+def test_the_short_way_is_the_long_way(
+    deltas: list[Any], ascii_only: bool, every: int, form: str, sizes: list[int]
+) -> None:
     reads = []
     for field, text, created in deltas:
         data = json.dumps(chunk({field: text}, created=created), ensure_ascii=ascii_only)
         reads.append(framed(event(data.encode("utf-8", "replace").decode()), form))
+    reads = merged(reads, sizes)
     agree([*reads, framed(event(chunk({}, "stop")) + event(chunk(None, usage=usage(5, 6))) + DONE)], every)
 
 
@@ -105,6 +120,17 @@ def test_nearly_all_events_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -
     assert record.deltas == 300
     assert answer == "".join(f" {at}" for at in range(300))
     assert len(decoded) < 10
+
+
+def test_reads_that_were_merged_take_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[bytes] = []
+    decode = transcript.decode_chunk
+    monkeypatch.setattr(transcript, "decode_chunk", lambda data: (decoded.append(data), decode(data))[1])
+    reads = merged([framed(event(chunk({"content": f" {at}"}))) for at in range(300)], [3] * 100)
+    record, answer, _ = read([*reads, framed(event(chunk({}, "stop")) + DONE)], decode_every=1)
+    assert (record.deltas, record.shared_reads) == (300, 200)
+    assert answer == "".join(f" {at}" for at in range(300))
+    assert len(decoded) < 16
 
 
 def test_a_stencil_of_each_phase(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,8 @@
 #define MOST_TEXT_BYTES (64 * 1024)
 #define MOST_EVENTS 128
 #define FEWEST_PLACES 64
+#define MOST_DIGITS 8
+#define SHARED (-1)
 #define STAMP 35 /* SO_TIMESTAMPNS and SCM_TIMESTAMPNS of all architectures with the generic socket numbers */
 #define SECOND 1000000000LL
 
@@ -38,21 +40,6 @@ typedef struct {
 } Taken;
 
 static PyTypeObject *TakenType;
-
-static int hex_digits(Py_ssize_t number) {
-    int digits = 1;
-    while (number >>= 4) digits++;
-    return digits;
-}
-
-/* Size of the chunk that a read of `size` bytes is if it is exactly one; its hex digits in *digits. -1: it is none. */
-static Py_ssize_t chunk_of(Py_ssize_t size, int *digits) {
-    for (*digits = 1; *digits <= 8; (*digits)++) {
-        Py_ssize_t chunk = size - *digits - 4;
-        if (chunk > 0 && hex_digits(chunk) == *digits) return chunk;
-    }
-    return -1;
-}
 
 /* UTF-8 as RFC 3629 has it (no overlong forms, no surrogates), without quote, backslash or control character. */
 static int is_proper(const unsigned char *text, Py_ssize_t size) {
@@ -83,16 +70,29 @@ static int is_proper(const unsigned char *text, Py_ssize_t size) {
     return 1;
 }
 
-/* The text in a read that fits, NULL where it does not. */
-static const char *text_in(const Taken *self, const char *read, Py_ssize_t size, Py_ssize_t *text_size) {
-    int digits;
-    Py_ssize_t chunk = chunk_of(size, &digits);
-    *text_size = size - digits - 2 - self->before_size - self->after_size;
-    if (chunk < 0 || *text_size <= 0) return NULL;
-    for (int at = digits - 1; at >= 0; at--, chunk >>= 4)
-        if (read[at] != "0123456789abcdef"[chunk & 15]) return NULL;
-    if (read[digits] != '\r' || read[digits + 1] != '\n') return NULL;
-    read += digits + 2;
+/* Size line of the chunk at `read`: lower-case hex without leading zeros. Its length, 0 where it is none. */
+static int size_line(const char *read, Py_ssize_t size, Py_ssize_t *chunk) {
+    int digits = 0;
+    *chunk = 0;
+    for (; digits < MOST_DIGITS && digits < size; digits++) {
+        char digit = read[digits];
+        if (digit >= '0' && digit <= '9') *chunk = *chunk << 4 | (digit - '0');
+        else if (digit >= 'a' && digit <= 'f') *chunk = *chunk << 4 | (digit - 'a' + 10);
+        else break;
+    }
+    if (!digits || read[0] == '0' || digits + 2 > size || read[digits] != '\r' || read[digits + 1] != '\n') return 0;
+    return digits + 2;
+}
+
+/* The text in the chunk at `read`, where that fits, NULL where it does not; *used: bytes of the whole chunk. */
+static const char *text_in(const Taken *self, const char *read, Py_ssize_t size, Py_ssize_t *text_size,
+                           Py_ssize_t *used) {
+    Py_ssize_t chunk;
+    int line = size_line(read, size, &chunk);
+    *used = line + chunk + 2;
+    *text_size = chunk + 2 - self->before_size - self->after_size;
+    if (!line || *used > size || *text_size <= 0) return NULL;
+    read += line;
     if (memcmp(read, self->before_at, self->before_size)) return NULL;
     read += self->before_size;
     if (memcmp(read + *text_size, self->after_at, self->after_size)) return NULL;
@@ -122,18 +122,24 @@ static int make_room(Taken *self, Py_ssize_t text_size) {
     return 1;
 }
 
-/* 1: the read is kept; 0: somebody else must look at it. */
+/* 1: the read is kept, all of its chunks; 0: somebody else must look at it. */
 static int take(Taken *self, const char *read, Py_ssize_t size, int64_t arrival_ns, int64_t read_ns) {
-    Py_ssize_t text_size;
-    if (!self->before) return 0;
-    const char *text = text_in(self, read, size, &text_size);
-    if (!text || self->text_size + text_size > MOST_TEXT_BYTES || !make_room(self, text_size)) return 0;
-    memcpy(self->text + self->text_size, text, text_size);
-    self->text_size += (uint32_t)text_size;
-    self->ends[self->count] = self->text_size;
-    self->arrivals_ns[self->count] = arrival_ns;
-    self->lags_ns[self->count] = read_ns - arrival_ns;
-    self->count++;
+    uint32_t text_before = self->text_size, count_before = self->count;
+    if (!self->before || !size) return 0;
+    for (Py_ssize_t text_size, used; size; read += used, size -= used) {
+        const char *text = text_in(self, read, size, &text_size, &used);
+        if (!text || self->text_size + text_size > MOST_TEXT_BYTES || !make_room(self, text_size)) {
+            self->text_size = text_before;
+            self->count = count_before;
+            return 0;
+        }
+        memcpy(self->text + self->text_size, text, text_size);
+        self->text_size += (uint32_t)text_size;
+        self->ends[self->count] = self->text_size;
+        self->arrivals_ns[self->count] = arrival_ns;
+        self->lags_ns[self->count] = self->count == count_before ? read_ns - arrival_ns : SHARED;
+        self->count++;
+    }
     return 1;
 }
 

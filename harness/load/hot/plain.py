@@ -1,5 +1,6 @@
 """The hot path of the client in Python: what `compiled.c` does, and what it means."""
 
+import re
 import select
 import socket
 import struct
@@ -12,6 +13,8 @@ from typing import Any
 READ_BYTES = 64 * 1024
 #: A run keeps so many bytes of text; then somebody must take them.
 MOST_TEXT_BYTES = 64 * 1024
+#: Lateness of a text that came in one read with the text before it.
+SHARED = -1
 #: So many sockets are read at a go.
 MOST_EVENTS = 128
 ANCILLARY_BYTES = socket.CMSG_SPACE(16)
@@ -22,6 +25,7 @@ _CONTROLS = bytes(range(32))
 _proper: set[bytes] = set()
 _MOST_KNOWN = 8192
 _LONGEST_KNOWN = 32
+_HEX = re.compile(rb"[1-9a-f][0-9a-f]{0,7}")
 _SECOND = 1_000_000_000
 
 _unpack_timespec = struct.Struct("@qq").unpack
@@ -32,7 +36,7 @@ Left = tuple[int, bytes | OSError, int | None, int]
 
 
 class Taken:
-    """A run of reads that are each one HTTP chunk of `before`, a text, and `after`: their texts and their times.
+    """A run of reads that are each one HTTP chunk of `before`, a text, and `after`, or several: their texts and times.
 
     The text must be what a JSON string holds as it stands: UTF-8 without quote, backslash or control character.
     Closed until it is opened.
@@ -44,11 +48,12 @@ class Taken:
         self.is_open = False  # the next read may be taken
         self._before = self._after = b""
         self._heads: dict[int, tuple[bytes, int]] = {}  # see `_head`; sizes of one stream are few
+        self._text_bytes: int
         self._empty()
 
     @property
     def count(self) -> int:
-        """Reads in the run."""
+        """Texts in the run."""
         return len(self._texts)
 
     def open(self, before: bytes, after: bytes) -> None:
@@ -67,9 +72,9 @@ class Taken:
             return False
         head, length = self._heads.get(len(read)) or self._head(len(read))
         text = read.removeprefix(head).removesuffix(self._after)
-        if len(text) != length or not (text in _proper or _is_proper(text)):
-            return False
-        if self._text_bytes + length > MOST_TEXT_BYTES:
+        if len(text) != length:
+            return self._take_several(read, arrival_ns, read_ns)
+        if not (text in _proper or _is_proper(text)) or self._text_bytes + length > MOST_TEXT_BYTES:
             return False
         self._text_bytes += length
         self._texts.append(text)
@@ -78,8 +83,29 @@ class Taken:
         stamps.append(read_ns - arrival_ns)
         return True
 
+    def _take_several(self, read: bytes, arrival_ns: int, read_ns: int) -> bool:
+        """Chunks that came in one read: all of them are taken, or none."""
+        texts: list[bytes] = []
+        around = len(self._before) + len(self._after)
+        while read:
+            line, _, rest = read.partition(b"\r\n")
+            size = int(line, 16) if _HEX.fullmatch(line) else 0
+            chunk, read = rest[: size + 2], rest[size + 2 :]
+            text = chunk.removeprefix(self._before).removesuffix(self._after)
+            if len(chunk) != size + 2 or len(text) != len(chunk) - around or not _is_proper(text):
+                return False
+            texts.append(text)
+        text_bytes = self._text_bytes + sum(map(len, texts))
+        if not texts or text_bytes > MOST_TEXT_BYTES:
+            return False
+        self._text_bytes = text_bytes
+        self._texts += texts
+        for at in range(len(texts)):
+            self._stamps.extend((arrival_ns, SHARED if at else read_ns - arrival_ns))
+        return True
+
     def hand_over(self) -> tuple[bytes, bytes, bytes, bytes]:
-        """All texts in one, where each ends (uint32), its arrival and its lateness (int64, ns). Empties it."""
+        """All texts in one, where each ends (uint32), its arrival and its lateness (int64, ns; SHARED). Empties it."""
         ends = array("I", accumulate(map(len, self._texts)))
         stamps = self._stamps
         all_of_it = b"".join(self._texts), ends.tobytes(), stamps[::2].tobytes(), stamps[1::2].tobytes()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import msgspec
 
 from harness.load.hot import Taken
+from harness.load.hot.plain import SHARED
 from harness.load.stream.chunk import Chunk, Delta, decode_chunk
 
 _FIELDS = ("content", "reasoning_content", "reasoning")
@@ -25,7 +26,10 @@ _SHORT_BYTES = 400
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Consecutive reads that fitted: their texts in `field`, one behind the other; arrival and lateness of each."""
+    """Consecutive reads that fitted: their texts in `field`, one behind the other; arrival and lateness of each.
+
+    Lateness is `SHARED` where a text came in one read with the text before it.
+    """
 
     field: str
     text: bytes
@@ -33,11 +37,20 @@ class Run:
     arrivals_ns: "array[int]"
     lags_ns: "array[int]"
 
-    def pieces(self) -> Iterator[tuple[str, int]]:
-        """Text and arrival of each read."""
+    @property
+    def shared(self) -> int:
+        """Texts that came in one read with the text before them."""
+        return self.lags_ns.count(SHARED)
+
+    def reads_ns(self) -> "array[int]":
+        """Lateness of each read."""
+        return array("q", [lag for lag in self.lags_ns if lag != SHARED]) if self.shared else self.lags_ns
+
+    def pieces(self) -> Iterator[tuple[str, int, bool]]:
+        """Each text, its arrival, and whether it shared its read with the text before."""
         begin = 0
-        for end, arrival_ns in zip(self.ends, self.arrivals_ns, strict=True):
-            yield self.text[begin:end].decode(), arrival_ns
+        for end, arrival_ns, lag_ns in zip(self.ends, self.arrivals_ns, self.lags_ns, strict=True):
+            yield self.text[begin:end].decode(), arrival_ns, lag_ns == SHARED
             begin = end
 
 
@@ -76,7 +89,7 @@ class ShortWay:
 
     @property
     def count(self) -> int:
-        """Reads in the run."""
+        """Texts in the run."""
         return self.taken.count
 
     def run(self) -> Run | None:
@@ -90,7 +103,7 @@ class ShortWay:
         return Run(self._stencil.field, text, array("I", ends), array("q", arrivals_ns), array("q", lags_ns))
 
     def learn(self, read: bytes, event: bytes) -> None:
-        """A read that went the long way: whole chunks and events before it and in it, and this one event."""
+        """A read that went the long way: whole chunks and events before it and in it, this event the last of them."""
         assert not self.taken.count
         if self._tries > 0:
             self._tries -= 1
@@ -112,7 +125,7 @@ class Stencil:
 
 
 def cut_stencil(read: bytes, event: bytes) -> Stencil | None:
-    """The stencil of a read that was one whole chunk with this one event; None where it is not that simple."""
+    """The stencil of a read whose last chunk was this one event; None where it is not that simple."""
     if not read.endswith(_OPEN + event + _CLOSE):
         return None
     chunk = decode_chunk(event)

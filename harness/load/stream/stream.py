@@ -144,14 +144,14 @@ class Stream:
             self._break(str(error), arrival_ns)
         if body.ended or body.error or splitter.error or splitter.errors:
             self._trouble_or_end(body, arrival_ns)
-        elif whole_before and self._simple and len(events) == 1 and self.transcript.read_spoke:
-            self.short_way.learn(data, events[0])
+        elif whole_before and self._simple and events and self.transcript.read_spoke:
+            self.short_way.learn(data, events[-1])
 
     def _settle(self) -> None:
         """What went the short way becomes part of the transcript."""
         run = self.short_way.run()
         if run is not None:
-            self._lag.add_all(run.lags_ns)
+            self._lag.add_all(run.reads_ns())
             self.transcript.take_run(run)
 
     @property

@@ -81,11 +81,12 @@ class Transcript:
         text = run.text.decode()
         letter = self._thought.passes(text) if run.field == "content" else _REASONING
         if letter == 0:
-            for piece, arrival_ns in run.pieces():
-                self.read_spoke = False
+            for piece, arrival_ns, shared in run.pieces():
+                self.read_spoke = shared
                 self._delta(Delta(content=piece), arrival_ns, _NOTHING_ELSE)
         else:
             self._take_settled(letter, text, run.arrivals_ns)
+            self.shared_reads += run.shared
         self.last_event_ns = run.arrivals_ns[-1]
 
     def _take_settled(self, letter: int, text: str, arrivals_ns: "array[int]") -> None:
