@@ -47,7 +47,7 @@ class Usage:
     locust_s: float
     engine_s: float
     rss_mb: float  # median of the samples while the engine lived
-    peak_mb: float  # sum of each process's own peak
+    peak_mb: float  # largest sum of the peaks of processes alive together
 
 
 def main() -> None:
@@ -124,22 +124,23 @@ def run_locust(load: Load, folder: Path, blocked: bool) -> Usage:
 def watch(process: "subprocess.Popen[bytes]") -> Usage:
     """Sample Locust and its engine until the end; the report's child process is not counted."""
     cpu: dict[str, dict[int, float]] = {"locust": {}, "engine": {}}
-    peaks: dict[int, float] = {}
+    peak_mb = 0.0
     sums: list[float] = []
     while process.poll() is None:
-        tree, now_mb = _tree(process.pid), 0.0
+        tree, now_mb, peaks_mb = _tree(process.pid), 0.0, 0.0
         for pid, name in tree.items():
             try:
                 cpu[name][pid] = _cpu_s(pid)
-                peaks[pid] = _status_mb(pid, "VmHWM")
+                peaks_mb += _status_mb(pid, "VmHWM")
                 now_mb += _status_mb(pid, "VmRSS")
             except (OSError, IndexError, StopIteration):
                 continue
+        peak_mb = max(peak_mb, peaks_mb)
         if "engine" in tree.values():
             sums.append(now_mb)
         time.sleep(0.05)
     seconds = {name: sum(found.values()) for name, found in cpu.items()}
-    return Usage(seconds["locust"], seconds["engine"], median(sums), sum(peaks.values()))
+    return Usage(seconds["locust"], seconds["engine"], median(sums), peak_mb)
 
 
 def _tree(root: int) -> dict[int, str]:
