@@ -3,7 +3,8 @@
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -194,16 +195,36 @@ def _stalled(simulator: Simulator, server: Any, out: Path, arrivals: str) -> lis
     return run_folder(folder).records
 
 
+@contextmanager
+def in_real_time() -> Iterator[bool]:
+    """Where it may (root): what is started meanwhile goes before everything else that this machine does."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(40))
+    except PermissionError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 @pytest.mark.timing
 def test_two_hundred_calls_a_second_leave_on_time(tmp_path: Path) -> None:
-    """None is lost, and half of them leave within 5 ms; the p99 of a machine shared with its simulator is no test."""
+    """None is lost, and half of them leave within 2 ms (5 ms beside a machine's other work).
+
+    The p99 of a machine shared with its simulator is no test."""
     ready = tmp_path / "ready"
-    with process(trueyield("simulate", "--port", "0", "--preset", "fast", "--ready-file", str(ready)), tmp_path):
+    serve = trueyield("simulate", "--port", "0", "--preset", "fast", "--ready-file", str(ready))
+    with ExitStack() as stack:
+        with in_real_time():
+            stack.enter_context(process(serve, tmp_path))
         wait_for(ready.exists)
         simulator = Simulator(ready.read_text().strip(), tmp_path / "none")
-        arrivals = "{kind: poisson, rate: 200}"
-        with process(load(simulator, tmp_path, arrivals, "--max-tokens", "2", seconds=10), tmp_path) as child:
-            child.wait(90)
+        command = load(simulator, tmp_path, "{kind: poisson, rate: 200}", "--max-tokens", "2", seconds=10)
+        with in_real_time() as alone:
+            child = stack.enter_context(process(command, tmp_path))
+        child.wait(90)
     late_ms = np.array([((r.sent_last_ns or 0) - _planned(r)) / 1e6 for r in run_folder(tmp_path).records])
     assert abs(len(late_ms) - 2000) < 6 * 2000**0.5
-    assert np.median(late_ms) < 5.0
+    assert np.median(late_ms) < (2.0 if alone else 5.0)
