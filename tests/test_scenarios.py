@@ -2,7 +2,6 @@
 
 import json
 import re
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import fmean
 
@@ -19,7 +18,7 @@ from harness.load.prompts import FAMILIES, input_tokens, output_tokens
 from harness.providers import Catalog
 from harness.simulator.building import Knobs, build_model, deployment_of
 from harness.simulator.presets import PRESETS, Preset
-from tests.endtoend.command import Ended, load, only_run, trueyield
+from tests.endtoend.command import load, only_run, trueyield
 
 SCENARIOS = {scenario.name: scenario for scenario in list_scenarios()}
 #: These state their own prompts; a trace brings the lengths of its own.
@@ -162,31 +161,16 @@ SHORT = {
 }
 
 
-@pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Ended, Path]]:
-    """Each of them run once, several at a time: most of a run is waiting."""
-
-    def run(name: str) -> tuple[Ended, Path]:
-        out = tmp_path_factory.mktemp(name)
-        ended = trueyield(
-            "run", name, "--endpoint", "simulator", "--run-time", "10s", "--stop-timeout", "20s", "--out", out,
-            *SHORT[name],
-        )  # fmt: skip
-        return ended, out
-
-    with ThreadPoolExecutor(3) as pool:
-        return dict(zip(SHORT, pool.map(run, SHORT), strict=True))
-
-
-@pytest.mark.timeout(240)
-@pytest.mark.xdist_group("scenarios")
 @pytest.mark.parametrize("name", SHORT)
-def test_each_runs_on_the_built_in_simulator(name: str, ran: dict[str, tuple[Ended, Path]]) -> None:
-    ended, out = ran[name]
+def test_each_runs_on_the_built_in_simulator(name: str, tmp_path: Path) -> None:
+    ended = trueyield(
+        "run", name, "--endpoint", "simulator", "--run-time", "10s", "--stop-timeout", "20s", "--out", tmp_path,
+        *SHORT[name],
+    )  # fmt: skip
     well = 3 if name == "soak" else 0  # its slopes need a quarter of an hour, and gates on them say so
     assert ended.code in (well, 4), ended.out + ended.err  # 4: a busy machine starts calls late
     assert re.search(r"1,000 useful answers", ended.out)
-    run = load(only_run(out), "run.json")
+    run = load(only_run(tmp_path), "run.json")
     assert run["requests"]["failed"] == 0 and run["requests"]["ok"] >= 5
     scenario = load_scenario(name)
     assert bool(run["turns"]) == (scenario.workload.turns is not None)

@@ -1,5 +1,7 @@
 """Two runs with one seed against a server that caches prefixes: cold prompts are equal in TTFT and $, warm ones not."""
 
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,20 +33,28 @@ warm_up_s: 1
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Two cold runs and two as they are, one after the other on one server, all with seed 7."""
-    home, found = tmp_path_factory.mktemp("same-seed"), {}
+    """Two cold runs one after the other on one server, beside them two as they are on another, all with seed 7."""
+    homes = {cache: tmp_path_factory.mktemp(cache) for cache in ("cold", "as_is")}
+    with ThreadPoolExecutor() as pool:
+        found = pool.map(lambda cache: _two_runs(homes[cache], cache), homes)
+    return {f"{cache} {number}": run for cache, runs in zip(homes, found, strict=True) for number, run in runs}
+
+
+def _two_runs(home: Path, cache: str) -> list[tuple[int, dict[str, Any]]]:
+    found = []
     with simulator(home, "--preset", "demo", "--model", "m") as server:
         (home / "providers.yaml").write_text(PROVIDERS.format(url=server.url))
-        for name in ("cold 1", "cold 2", "as_is 1", "as_is 2"):
-            scenario = home / f"{name.split()[0]}.yaml"
-            scenario.write_text(SCENARIO.format(cache=name.split()[0]))
+        scenario = home / "mine.yaml"
+        scenario.write_text(SCENARIO.format(cache=cache))
+        for number in (1, 2):
+            out = home / f"{number}"
             ended = trueyield(
                 "run", scenario, "--endpoint", "known", "--providers", home / "providers.yaml", "--seed", 7,
-                "--out", home / name,
+                "--out", out,
             )  # fmt: skip
             assert ended.code == 0, ended.err
-            folder = only_run(home / name)
-            found[name] = {"run": load(folder, "run.json"), "buyer": load(folder, "economics.json")["buyer"]}
+            folder = only_run(out)
+            found.append((number, {"run": load(folder, "run.json"), "buyer": load(folder, "economics.json")["buyer"]}))
     return found
 
 

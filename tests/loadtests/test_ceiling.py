@@ -18,7 +18,7 @@ from harness.simulator.presets import PRESETS
 from harness.simulator.texts import AnswerKey
 from harness.simulator.virtual import VirtualEdge, plain_questions
 
-pytestmark = [pytest.mark.timing, pytest.mark.xdist_group("ceiling")]
+pytestmark = pytest.mark.timing
 
 #: eight at once, about 9 ms a step
 SLOTS, EFFICIENCY = 8, 0.15

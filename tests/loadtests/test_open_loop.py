@@ -3,9 +3,10 @@
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -157,13 +158,10 @@ STALL_S, WINDOW_S = 2.0, 9.0
 def test_a_stall_shows_in_planned_time_and_not_in_a_closed_loop(tmp_path: Path) -> None:
     """Constant arrivals: a share S/W is planned in a stall of S seconds and waits S..0 s for its end, so that the
     quantile q of planned-time TTFT is S - (1 - q) W. A closed loop of n users sees n calls wait, however long."""
-    ready = tmp_path / "ready"
-    serve = trueyield("simulate", "--port", "0", "--preset", "fast", "--ready-file", str(ready))
-    with process(serve, tmp_path) as server:
-        wait_for(ready.exists)
-        simulator = Simulator(ready.read_text().strip(), tmp_path / "none")
-        opened = _stalled(simulator, server, tmp_path, "{kind: constant, rate: 20}")
-        closed = _stalled(simulator, server, tmp_path, "{kind: closed}")
+    with ThreadPoolExecutor() as pool:
+        opened, closed = pool.map(
+            lambda kind: _stalled(tmp_path, kind), ("{kind: constant, rate: 20}", "{kind: closed}")
+        )
     planned = np.array([_ttft_s(record, _planned(record)) for record in opened])
     for q in (0.85, 0.90, 0.95):
         assert np.quantile(planned, q) == pytest.approx(STALL_S - (1 - q) * WINDOW_S, abs=0.2)
@@ -178,32 +176,57 @@ def _ttft_s(record: StreamRecord, since_ns: int) -> float:
     return (first - since_ns) / 1e9
 
 
-def _stalled(simulator: Simulator, server: Any, out: Path, arrivals: str) -> list[StreamRecord]:
-    """One run of nine seconds in whose middle the server stands still for two."""
-    folder = out / arrivals.split()[1].strip("},")
+def _stalled(home: Path, arrivals: str) -> list[StreamRecord]:
+    """One run of nine seconds in whose middle its server stands still for two."""
+    folder = home / arrivals.split()[1].strip("},")
     folder.mkdir()
-    with process(load(simulator, folder, arrivals, "--max-tokens", "4", seconds=WINDOW_S), folder) as child:
-        wait_for(lambda: any(file.stat().st_size for file in folder.glob("latest/records.jsonl")))
-        time.sleep(2)
-        os.kill(server.pid, signal.SIGSTOP)
-        try:
-            time.sleep(STALL_S)
-        finally:
-            os.kill(server.pid, signal.SIGCONT)
-        child.wait(60)
+    ready = folder / "ready"
+    serve = trueyield("simulate", "--port", "0", "--preset", "fast", "--ready-file", str(ready))
+    with process(serve, folder) as server:
+        wait_for(ready.exists)
+        simulator = Simulator(ready.read_text().strip(), folder / "none")
+        with process(load(simulator, folder, arrivals, "--max-tokens", "4", seconds=WINDOW_S), folder) as child:
+            wait_for(lambda: any(file.stat().st_size for file in folder.glob("latest/records.jsonl")))
+            time.sleep(2)
+            os.kill(server.pid, signal.SIGSTOP)
+            try:
+                time.sleep(STALL_S)
+            finally:
+                os.kill(server.pid, signal.SIGCONT)
+            child.wait(60)
     return run_folder(folder).records
+
+
+@contextmanager
+def in_real_time() -> Iterator[bool]:
+    """Where it may (root): what is started meanwhile goes before everything else that this machine does."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(40))
+    except PermissionError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 @pytest.mark.timing
 def test_two_hundred_calls_a_second_leave_on_time(tmp_path: Path) -> None:
-    """None is lost, and half of them leave within 5 ms; the p99 of a machine shared with its simulator is no test."""
+    """None is lost, and half of them leave within 2 ms (5 ms beside a machine's other work).
+
+    The p99 of a machine shared with its simulator is no test."""
     ready = tmp_path / "ready"
-    with process(trueyield("simulate", "--port", "0", "--preset", "fast", "--ready-file", str(ready)), tmp_path):
+    serve = trueyield("simulate", "--port", "0", "--preset", "fast", "--ready-file", str(ready))
+    with ExitStack() as stack:
+        with in_real_time():
+            stack.enter_context(process(serve, tmp_path))
         wait_for(ready.exists)
         simulator = Simulator(ready.read_text().strip(), tmp_path / "none")
-        arrivals = "{kind: poisson, rate: 200}"
-        with process(load(simulator, tmp_path, arrivals, "--max-tokens", "2", seconds=10), tmp_path) as child:
-            child.wait(90)
+        command = load(simulator, tmp_path, "{kind: poisson, rate: 200}", "--max-tokens", "2", seconds=6)
+        with in_real_time() as alone:
+            child = stack.enter_context(process(command, tmp_path))
+        child.wait(90)
     late_ms = np.array([((r.sent_last_ns or 0) - _planned(r)) / 1e6 for r in run_folder(tmp_path).records])
-    assert abs(len(late_ms) - 2000) < 6 * 2000**0.5
-    assert np.median(late_ms) < 5.0
+    assert abs(len(late_ms) - 1200) < 6 * 1200**0.5
+    assert np.median(late_ms) < (2.0 if alone else 5.0)
