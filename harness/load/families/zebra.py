@@ -129,7 +129,7 @@ def _living(thing: tuple[int, int], houses: int, kinds: int) -> tuple[int, ...]:
 
 
 def _all(houses: int, kinds: int) -> int:
-    return (1 << factorial(houses) ** kinds) - 1
+    return (1 << int(factorial(houses) ** kinds)) - 1
 
 
 def holds(clue: Clue, world: tuple[tuple[int, ...], ...]) -> bool:
