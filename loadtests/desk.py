@@ -27,6 +27,7 @@ from loadtests.books import Books, point_latest
 from loadtests.feeder import queue_notes
 from loadtests.manifests import make_manifest, new_run_id
 from loadtests.options import Start, kept_options
+from loadtests.planned import planned_notes
 from loadtests.shipping import Batch, Inbox
 from loadtests.startup import Prepared, Startup
 
@@ -222,7 +223,7 @@ class Desk:
             if entry.wall_end and abs(entry.wall_end.offset_ns - entry.wall.offset_ns) > DRIFT_NOTE_NS:
                 moved_ms = (entry.wall_end.offset_ns - entry.wall.offset_ns) / 1e6
                 self.note(f"worker {worker}: its wall clock moved by {moved_ms:.1f} ms during the run")
-        run.notes += queue_notes(run.plan.scenario, run.entries.values())
+        run.notes += [*queue_notes(run.plan.scenario, run.entries.values()), *planned_notes(run.plan.scenario)]
         if run.inbox.foreign:
             self.note(f"{run.inbox.foreign} batches of another run were dropped")
 

@@ -33,7 +33,8 @@ _SPARE_DESCRIPTORS = 64
 class Dispatcher:
     """Runs from its making until `stop`. `send` and `prepare` must not block.
 
-    `prepare(place, arrival)` makes what `arrival` needs, which is the next call but `place`; False if it is made.
+    `prepare(place, arrival)` makes what `arrival` needs, which is the next call but `place` (later turns of
+    conversations are not counted); False if it is made.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Dispatcher:
         self._send = send
         self._prepare = prepare
         self._alarm = Alarm()
-        self._stopping = False
+        self._stopped_s: float | None = None
         self._ceased = False
         self._sender = gevent.spawn(self._run)
 
@@ -58,8 +59,10 @@ class Dispatcher:
         return (now_ns() - self._began_ns) / 1e9
 
     def join(self, stream: Iterator[Arrival]) -> int:
-        """One more source; its number, for `leave`."""
+        """One more source; its number, for `leave`. Once stopped, nothing of it that is planned after the stop."""
         number = self._timetable.join(stream)
+        if self._stopped_s is not None:
+            self._timetable.leave(number, self._stopped_s)
         self._alarm.ring()
         return number
 
@@ -68,9 +71,13 @@ class Dispatcher:
         self._timetable.leave(number, self.elapsed_s)
 
     def stop(self, patience_s: float) -> int:
-        """Send nothing that is planned after now. How many overdue calls could not be sent within `patience_s`."""
-        self._timetable.leave_all(self.elapsed_s)
-        self._stopping = True
+        """Send nothing that is planned after now. How many overdue calls could not be sent within `patience_s`.
+
+        Asked again, it counts those that joined since then.
+        """
+        if self._stopped_s is None:
+            self._stopped_s = self.elapsed_s
+            self._timetable.leave_all(self._stopped_s)
         self._alarm.ring()
         self._sender.join(patience_s)
         self.cease()
@@ -87,7 +94,7 @@ class Dispatcher:
 
     def _run(self) -> None:
         with _before_others():
-            while not self._ceased and not (self._stopping and self._timetable.peek() is None):
+            while not self._ceased and not (self._stopped_s is not None and self._timetable.peek() is None):
                 self._step()
         self._alarm.close()
 
@@ -105,11 +112,13 @@ class Dispatcher:
             self._alarm.wait(self._began_ns + round(arrival.at_s * 1e9))
 
     def _prepare_more(self, until_s: float) -> None:
-        for place, arrival in enumerate(self._timetable.coming(_AHEAD)):
+        place = 0
+        for arrival in self._timetable.coming(_AHEAD):
             if until_s - self.elapsed_s < _CLOSE_S:
                 return
             if self._prepare(place, arrival):
                 gevent.sleep(BREATH_S)
+            place += arrival.talk is None
 
 
 @contextmanager

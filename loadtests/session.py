@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.config import read_key
 from harness.load.calls import Target
 from harness.load.clock import take_wall, wall_ns
-from harness.load.conversations import Setting, setting_of
+from harness.load.conversations import Conversation, Setting, setting_of
 from harness.load.dialects import resolve_target
 from harness.load.prompts import Prompt
 from harness.load.scenarios import Plan
@@ -21,6 +21,7 @@ class Session:
     """One run, as this process sees it."""
 
     plan: Plan
+    index: int  # of this worker
     setting: Setting
     began_ns: int  # on this process's monotonic clock
     key: str | None
@@ -33,15 +34,28 @@ class Session:
     conversations: int = 0
     not_sent: int = 0
     clocks: set[str] = field(default_factory=set)
-    ahead: dict[int, Prompt] = field(default_factory=dict)  # made before their time, by ordinal
+    #: made before their time, by ordinal; with the conversation that each belongs to
+    ahead: dict[int, tuple[Prompt, Conversation | None]] = field(default_factory=dict)
     done: bool = False
 
+    def next_ordinal(self, place: int = 0) -> int:
+        """Of the next call but `place`: workers share the ordinals between them."""
+        return self._shared_out(self.calls + place)
 
-def open_session(plan: Plan, began_ns: int, spool: Path, worker: str) -> Session:
+    def next_conversation(self, place: int = 0) -> int:
+        """Number of the next conversation but `place`; the nonce keeps prompts of late joiners cold, too."""
+        return self._shared_out(self.conversations + place)
+
+    def _shared_out(self, place: int) -> int:
+        return place * self.plan.workers + self.index % self.plan.workers
+
+
+def open_session(plan: Plan, began_ns: int, spool: Path, worker: str, index: int) -> Session:
     """Everything that a run needs on this machine. InputError where it lacks the key."""
     capped = plan.max_usd is not None or plan.max_requests is not None
     return Session(
         plan=plan,
+        index=index,
         setting=setting_of(plan, worker),
         began_ns=began_ns,
         key=read_key(plan.endpoint),

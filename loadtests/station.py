@@ -4,8 +4,7 @@ import gc
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,9 +14,8 @@ import msgspec
 from gevent.event import Event
 from gevent.queue import SimpleQueue
 
-from harness.load.arrivals.plans import Arrival, first_call_s, global_plan, share_of, source
+from harness.load.arrivals.plans import first_call_s
 from harness.load.arrivals.queue import Queue, part_of
-from harness.load.arrivals.timetable import Timetable
 from harness.load.arrivals.traces import TraceRow
 from harness.load.calls import Call, Finished, Identity
 from harness.load.clock import now_ns, take_wall
@@ -28,11 +26,12 @@ from harness.load.prompts import Prompt
 from harness.load.scenarios import Plan, Workload
 from harness.load.stages import stage_at
 from harness.records import StreamRecord, WorkerEntry, decode_record
-from loadtests.dispatcher import BREATH_S, Dispatcher, in_flight_cap, trace_of
+from loadtests.dispatcher import BREATH_S, in_flight_cap, trace_of
 from loadtests.feeder import Feeder
+from loadtests.planned import Planned
 from loadtests.session import Session, open_session
 from loadtests.shipping import BATCH_BYTES, Batch
-from loadtests.switchboard import EngineLost, Keep, Switchboard
+from loadtests.switchboard import EngineLost, Hear, Keep, Switchboard
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +77,7 @@ class Station:
         self._full = Event()
         self._ended: SimpleQueue[StreamRecord] = SimpleQueue()
         self._finishing = False
-        self.dispatcher: Dispatcher | Feeder | None = None  # who sends what no user asks for
+        self.sender: Planned | Feeder | None = None  # who sends what no user asks for
 
     def start(self) -> None:
         """Start the engine. Locust's messages are served meanwhile, so everything must be wired before."""
@@ -95,12 +94,12 @@ class Station:
             return  # told twice
         self._started.wait()
         trace = trace_of(plan.scenario.arrivals)
-        self._users, self.dispatcher = 0, None
-        self._session = open_session(plan, began_ns, spool, self.worker)
+        self._users, self.sender = 0, None
+        self._session = open_session(plan, began_ns, spool, self.worker, self._index)
         self._send(self._session.outbox.take(0, 0, self._entry(self._session, final=False)))
         gc.collect()
         gc.freeze()  # what exists before the first user stays: no collection looks at it again
-        self.dispatcher = self._sender(self._session, trace)
+        self.sender = self._sender_of(self._session, trace)
         self._ready.set()
 
     @property
@@ -116,15 +115,13 @@ class Station:
 
     def join_source(self) -> Callable[[], None]:
         """A user of an open loop joins as a source of its own, where arrivals are that; returns how it leaves."""
-        session, dispatcher = self._session, self.dispatcher
+        session, sender = self._session, self.sender
         assert session is not None
-        plan = session.plan
-        if plan.scenario.arrivals.is_global or not isinstance(dispatcher, Dispatcher):
+        if session.plan.scenario.arrivals.is_global or not isinstance(sender, Planned):
             return lambda: None
         self._users += 1
-        name = f"{self.worker}.{self._users}"
-        number = dispatcher.join(source(plan.scenario, plan.seed, name, dispatcher.elapsed_s))
-        return lambda: dispatcher.leave(number)
+        number = sender.join(f"{self.worker}.{self._users}")
+        return lambda: sender.leave(number)
 
     def until_first_call_s(self) -> float:
         """How long the next new user of a closed loop still waits, so that users do not march in step."""
@@ -140,39 +137,16 @@ class Station:
         session = self._session
         assert session is not None
         assert self._board is not None
-        talk = talk or begun(session.setting, self._next_conversation(session))
+        if talk is None:
+            talk = begun(session.setting, session.next_conversation())
+            session.conversations += 1
         prompt = prompt_of(session.setting, talk)
         call = self._call(session, prompt, session.plan.scenario.workload)
-        keep = self._keeping(session, prompt, call)
         heard: list[Finished] = []
-
-        def listen(finished: Finished) -> StreamRecord:
-            heard.append(finished)
-            return keep(finished)
-
-        record = self._board.call(call, listen)
+        keep = _heard(self._keeping(session, prompt, call), lambda _, finished: heard.append(finished))
+        record = self._board.call(call, keep)
         after = continued(session.setting, talk, prompt, (record, heard[0]))
         return Answered(record, after, pause_s(session.setting, talk))
-
-    def send(self, session: Session, arrival: Arrival) -> None:
-        """Send a planned call now and wait for nothing. Raises Refused and EngineLost."""
-        assert self._board is not None
-        ordinal, workload = self._asked(session, arrival)
-        made = session.ahead.pop(ordinal, None)
-        if self._board.in_flight >= in_flight_cap(session.plan):
-            session.not_sent += 1
-            return
-        prompt = made or alone(session.setting, ordinal, workload)
-        call = self._call(session, prompt, workload, session.began_ns + round(arrival.at_s * 1e9))
-        self._board.put(call, self._keeping(session, prompt, call), self._ended.put)
-
-    def make_ahead(self, session: Session, place: int, arrival: Arrival) -> bool:
-        """Make the prompt of the next planned call but `place` before its time has come; False if it is made."""
-        ordinal, workload = self._asked(session, arrival, place)
-        if ordinal in session.ahead:
-            return False
-        session.ahead[ordinal] = alone(session.setting, ordinal, workload)
-        return True
 
     def finish(self, patience_s: float) -> None:
         """End of the run on this process: the last records, then the last batch with totals. May be called twice.
@@ -184,12 +158,14 @@ class Station:
             return
         self._finishing = True
         try:
-            if self.dispatcher is not None:
-                session.not_sent += self.dispatcher.stop(patience_s)
+            if self.sender is not None:
+                session.not_sent += self.sender.stop(patience_s)
                 if not self._board.drained(patience_s):
                     self._board.cancel_all()
             if not self._board.drained(LAST_RECORDS_S):
                 log.error("%d calls did not end within %.0f s", self._board.in_flight, LAST_RECORDS_S)
+            if isinstance(self.sender, Planned):
+                session.not_sent += self.sender.close()
             while not self._ended.empty():
                 gevent.sleep(0)  # Locust hears of every call before it is told that the run is over
             session.done = True
@@ -210,71 +186,38 @@ class Station:
             self._board.close()
             self._board = None
 
-    def _sender(self, session: Session, trace: Sequence[TraceRow]) -> Dispatcher | Feeder | None:
-        arrivals = session.plan.scenario.arrivals
+    def _sender_of(self, session: Session, trace: Sequence[TraceRow]) -> Planned | Feeder | None:
+        arrivals, board = session.plan.scenario.arrivals, self._board
+        assert board is not None
         if arrivals.users_ask:
             return None
-        return self._dispatcher(session, trace) if arrivals.open_loop else self._feeder(session)
+        put = partial(self._put, session)
+        return Planned(session, board, put, trace) if arrivals.open_loop else self._feeder(session, board)
 
-    def _dispatcher(self, session: Session, trace: Sequence[TraceRow]) -> Dispatcher:
-        plan, timetable = session.plan, Timetable()
-        if plan.scenario.arrivals.is_global:
-            whole = global_plan(plan.scenario, plan.seed, trace)
-            timetable.join(share_of(whole, self._index, plan.workers))
-
-        def send(arrival: Arrival) -> None:
-            with self._stopping_at_refusal(dispatcher):
-                self.send(session, arrival)
-
-        dispatcher = Dispatcher(timetable, session.began_ns, send, partial(self.make_ahead, session))
-        return dispatcher
-
-    def _feeder(self, session: Session) -> Feeder:
-        plan, board = session.plan, self._board
-        assert board is not None
+    def _feeder(self, session: Session, board: Switchboard) -> Feeder:
+        plan = session.plan
         ahead = part_of(plan.scenario.arrivals.ahead or 1, self._index, plan.workers)
 
-        def told(record: StreamRecord) -> None:
-            self._ended.put(record)
-            feeder.ended(record)
-
         def send() -> None:
-            with self._stopping_at_refusal(feeder):
-                prompt = alone(session.setting, self._next_ordinal(session), plan.scenario.workload)
-                call = self._call(session, prompt, plan.scenario.workload)
-                board.put(call, self._keeping(session, prompt, call), told)
+            prompt = alone(session.setting, session.next_ordinal(), plan.scenario.workload)
+            self._put(session, prompt, plan.scenario.workload, None, lambda record, _: feeder.ended(record))
 
         feeder = Feeder(Queue(ahead, in_flight_cap(plan)), board, session.began_ns, send)
         return feeder
 
-    @contextmanager
-    def _stopping_at_refusal(self, sender: Dispatcher | Feeder) -> Iterator[None]:
+    def _put(
+        self, session: Session, prompt: Prompt, workload: Workload, planned_ns: int | None, hear: Hear | None
+    ) -> None:
+        """Put a call through that no user waits for. Where no more are allowed or possible, their sender ceases."""
+        assert self._board is not None and self.sender is not None
         try:
-            yield
+            call = self._call(session, prompt, workload, planned_ns)
+            self._board.put(call, _heard(self._keeping(session, prompt, call), hear), self._ended.put)
         except Refused as refusal:
-            sender.cease()
+            self.sender.cease()
             self._wires.trouble(f"stopped by its cap: {refusal}")
         except EngineLost:  # the board has told the desk
-            sender.cease()
-
-    def _next_ordinal(self, session: Session, place: int = 0) -> int:
-        """Workers share the ordinals between them."""
-        return (session.calls + place) * session.plan.workers + self._index % session.plan.workers
-
-    def _asked(self, session: Session, arrival: Arrival, place: int = 0) -> tuple[int, Workload]:
-        """Ordinal and workload of a planned call: in a global plan each arrival has its own, whoever sends it."""
-        workload = session.plan.scenario.workload
-        if arrival.output_tokens is not None:
-            own = {"isl_tokens": arrival.input_tokens, "max_tokens": arrival.output_tokens, "blocks": arrival.blocks}
-            workload = replace(workload, isl=None, osl=None, **own)  # type: ignore[arg-type]
-        if arrival.index is not None:
-            return arrival.index, workload
-        return self._next_ordinal(session, place), workload
-
-    def _next_conversation(self, session: Session) -> int:
-        # Workers share the numbers between them; the nonce keeps prompts of late joiners cold, too.
-        session.conversations += 1
-        return (session.conversations - 1) * session.plan.workers + self._index % session.plan.workers
+            self.sender.cease()
 
     def _call(self, session: Session, prompt: Prompt, workload: Workload, planned_ns: int | None = None) -> Call:
         plan, number = session.plan, session.calls
@@ -360,12 +303,25 @@ class Station:
             not_sent=session.not_sent,
             gc_pauses=self._board.live.pauses if self._board is not None else None,
             hot_path=self._board.hot_path if self._board is not None else None,
-            queue=self.dispatcher.entry if isinstance(self.dispatcher, Feeder) else None,
+            queue=self.sender.entry if isinstance(self.sender, Feeder) else None,
         )
         return msgspec.json.encode(entry)
 
     def _engine_lost(self) -> None:
         self._wires.trouble(f"{self.worker}: the engine process died")
+
+
+def _heard(keep: Keep, hear: Hear | None) -> Keep:
+    """The same, and somebody else hears of the record and its texts."""
+    if hear is None:
+        return keep
+
+    def kept(finished: Finished) -> StreamRecord:
+        record = keep(finished)
+        hear(record, finished)
+        return record
+
+    return kept
 
 
 def _input_ceiling(prompt: Prompt) -> int:

@@ -15,6 +15,8 @@ from harness.records import StreamRecord
 Keep = Callable[[Finished], StreamRecord]
 #: Who is told of the record.
 Told = Callable[[StreamRecord], None]
+#: Who is told of its texts as well.
+Hear = Callable[[StreamRecord, Finished], None]
 
 
 class EngineLost(Exception):

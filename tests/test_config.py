@@ -691,15 +691,32 @@ def test_a_file_brings_its_own_system_messages(tmp_path: Path) -> None:
     assert load_scenario(write(tmp_path, text.replace("system: Be brief.", "turns: 3"), "mine.yaml")).workload.turns
 
 
-def test_planned_arrivals_do_not_wait_for_answers_and_all_is_told_at_once(tmp_path: Path) -> None:
-    text = "description: d\nworkload: {families: [arithmetic], turns: 3, think_time: 2, system: 0}\n"
+@pytest.mark.parametrize(
+    ("waits", "arrivals", "told"),
+    [
+        ("turns: 3, think_time: 2", "kind: poisson, rate: 3", []),
+        ("turns: 3", "kind: gamma, rate: 3, curve: deepseek-day-6-nodes", []),
+        ("turns: 3", "kind: closed", []),
+        ("think_time: 2", "kind: closed", []),
+        ("think_time: 2", "kind: constant, rate: 3", ["think_time with arrivals of kind constant; expected kind: cl"]),
+        (
+            "turns: 3, think_time: 2",
+            "kind: queued, ahead: 3",
+            ["turns with arrivals of kind queued; expected kind: closed, or poisson", "think_time with arrivals of"],
+        ),
+    ],
+)
+def test_conversations_may_begin_at_planned_times_and_nobody_waits_for_single_requests(
+    tmp_path: Path, waits: str, arrivals: str, told: list[str]
+) -> None:
+    text = f"description: d\nworkload: {{families: [arithmetic], {waits}}}\narrivals: {{{arrivals}}}\n"
+    if not told:
+        assert load_scenario(write(tmp_path, text, "mine.yaml")).workload.families
+        return
     with pytest.raises(InputError) as caught:
-        load_scenario(write(tmp_path, text + "arrivals: {kind: poisson, rate: 3}\n", "mine.yaml"))
-    told = [str(mistake) for mistake in caught.value.mistakes]
-    assert len(told) == 3
-    assert any("turns with arrivals of kind poisson; expected kind: closed" in each for each in told)
-    assert any("think_time with arrivals of kind poisson; expected kind: closed" in each for each in told)
-    assert any("workload.system" in each for each in told)
+        load_scenario(write(tmp_path, text, "mine.yaml"))
+    found = [str(mistake) for mistake in caught.value.mistakes]
+    assert len(found) == len(told) and all(part in each for part, each in zip(told, found, strict=True))
 
 
 def test_thoughts_go_back_where_an_entry_says_so_and_never_to_deepseek(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import click
 
-from harness.load.arrivals.plans import profile_of
+from harness.load.arrivals.plans import begins_of, rate_in_words
 from harness.load.arrivals.traces import TraceRow, read_trace
-from harness.load.conversations import most_turns, turns_of
+from harness.load.conversations import most_turns, turns_before, turns_of
 from harness.load.prompts import CHARS_PER_TOKEN, make_prompt, system_message
 from harness.load.scenarios import Plan
 from harness.price.spend.budget import worst_case_usd
@@ -115,7 +115,8 @@ def _text(messages: Iterable[Mapping[str, str]]) -> str:
 
 
 def _most(plan: Plan) -> tuple[int, float]:
-    """Calls and output tokens at most. Planned calls are counted; Poisson and gamma ones with six sigma to spare."""
+    """Calls and output tokens at most. Planned calls are counted; Poisson and gamma ones with six sigma to spare, and
+    of each conversation that begins all turns."""
     scenario = plan.scenario
     if not scenario.arrivals.open_loop:
         seconds = scenario.run_time_s + scenario.stop_timeout_s
@@ -125,9 +126,10 @@ def _most(plan: Plan) -> tuple[int, float]:
     if scenario.arrivals.trace is not None:
         rows = _replayed(plan)
         return len(rows), float(sum(row.output_tokens for row in rows))
-    expected = profile_of(scenario).area(scenario.run_time_s)
+    expected = begins_of(scenario).area(scenario.run_time_s)
     spread = {"constant": 0.0, "gamma": scenario.arrivals.cv}.get(scenario.arrivals.kind, 1.0)
-    calls = math.ceil(expected + 6 * spread * math.sqrt(expected)) + 1
+    begun = math.ceil(expected + 6 * spread * math.sqrt(expected)) + 1
+    calls = turns_before(scenario.workload, plan.seed, begun)
     return calls, float(calls * scenario.workload.max_tokens)
 
 
@@ -154,10 +156,9 @@ def _arrivals(plan: Plan) -> list[tuple[str, str]]:
         lines = [("arrivals", f"open loop: a trace at {arrivals.time_scale:g}x, {replayed}")]
         shared = "" if arrivals.trace_shared is None else f", {arrivals.trace_shared:.0%} of its input tokens shared"
         return [*lines, ("trace", f"{Path(arrivals.trace).name}{shared}")]
-    rate = profile_of(scenario).area(scenario.run_time_s) / scenario.run_time_s
     form = f" over {arrivals.curve}" if arrivals.curve else " on average" if arrivals.levels else ""
     early = ", ends early if over-saturated" if scenario.stop_when_oversaturated else ""
-    return [("arrivals", f"open loop: {arrivals.kind} {rate:.3g} requests/s{form}{early}")]
+    return [("arrivals", f"open loop: {arrivals.kind} {rate_in_words(scenario)}{form}{early}")]
 
 
 def _users(plan: Plan) -> list[str]:

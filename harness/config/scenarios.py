@@ -16,7 +16,7 @@ from harness.errors import InputError, Mistake
 from harness.load.datasets import FORMATS, read_dataset
 from harness.load.lengths import FORMS, MOST_TOKENS, PAUSE_FORMS, read_lengths, read_pauses
 from harness.load.prompts import FAMILIES
-from harness.load.scenarios import Scenario, Workload
+from harness.load.scenarios import Scenario, Workload, waits_in_vain
 
 SCENARIO_FOLDER = Path(__file__).parents[2] / "loadtests" / "scenarios"
 #: Limits that one request meets or misses by itself, so that goodput can count it; itl_s by its longest gap.
@@ -26,6 +26,11 @@ SLO_METRICS = (
 )  # fmt: skip
 #: Every run has this limit on failures, unless a scenario sets its own on the same metric.
 DEFAULT_GATE = "share(failed) < 0.05"
+#: keys that need somebody who waits for an answer, and what to write instead
+_WAITING = {
+    "turns": "kind: closed, or poisson, constant or gamma: conversations that begin at planned times",
+    "think_time": "kind: closed, or turns: as well; nobody waits for a single planned request",
+}
 _CACHE = r"^(cold|as_is|share:0?\.\d{1,4})$"
 _GATE_SHAPE = re.compile(r"\s*\w+\s*\(\s*[\w.:/-]+\s*\)\s*(<=|>=|==|!=|<|>)\s*[-+.0-9eE]+\s*", re.ASCII)
 
@@ -197,10 +202,10 @@ def _check_conversations(document: Document, root: Any, mistakes: list[Mistake])
     """What needs users who wait for an answer, and who shares what with whom."""
     workload, arrivals = root["workload"], root.get("arrivals")
     kind = arrivals.get("kind", "closed") if isinstance(arrivals, dict) else "closed"
-    for name, what in (("turns", "conversations"), ("think_time", "users who think")):
-        if workload.get(name) is not None and kind != "closed":
-            expected = f"kind: closed; {what} wait for answers, planned arrivals do not"
-            mistakes.append(mistake_at(document, ("workload", name), f"{name} with arrivals of kind {kind}", expected))
+    asked = {name: str(workload[name]) for name in _WAITING if workload.get(name) is not None}
+    for name in waits_in_vain(Workload(families=(), **asked), str(kind)):  # type: ignore[arg-type]
+        found = f"{name} with arrivals of kind {kind}"
+        mistakes.append(mistake_at(document, ("workload", name), found, _WAITING[name]))
     sharing = [name for name in ("turns", "system") if workload.get(name) is not None]
     if sharing and _has_share(workload):
         expected = "cold or as_is: what a conversation shares is its history and its system prompt"

@@ -1,9 +1,10 @@
 """Conversation: what was said so far in, the next turn's prompt out; and whether there is a next turn at all.
 
-A user holds one conversation after another. Seed and number fix a conversation's length, its problems and its pauses,
-whoever holds it; what the model answers is its own. Each turn asks a new problem behind the whole history: what the
-user said and what the model really answered. A turn without an answer to go on from (failed, empty, cut off, cut in
-thought) ends its conversation, and so does a history that would not fit into the declared context any more.
+A user of a closed loop holds one conversation after another; with a rate they begin at planned times. Seed and number
+fix a conversation's length, its problems and its pauses, whoever holds it; what the model answers is its own. Each turn
+asks a new problem behind the whole history: what the user said and what the model really answered. A turn without an
+answer to go on from (failed, empty, cut off, cut in thought) ends its conversation, and so does a history that would
+not fit into the declared context any more.
 
 Where a workload has no `turns`, every call is a conversation of one turn that carries no number.
 """
@@ -119,15 +120,30 @@ def pause_s(setting: Setting, talk: Conversation) -> float:
     return 0.0 if text is None else _pauses(text).draw_s(setting.seed, ordinal_of(setting, talk), "think")
 
 
+def mean_pause_s(workload: Workload) -> float:
+    """Think time on average, s."""
+    return 0.0 if workload.think_time is None else _pauses(workload.think_time).mean
+
+
 def ordinal_of(setting: Setting, talk: Conversation) -> int:
     """Turns are numbered through: those of conversation 0 first. The ordinal fixes problem, lengths and pause."""
     workload = setting.workload
-    return _numbering(workload.turns or "1", setting.seed).first(talk.number) + talk.turn - 1
+    return turns_before(workload, setting.seed, talk.number) + talk.turn - 1
 
 
 def turns_of(workload: Workload, seed: int, number: int) -> int:
     """How many turns a conversation has, unless it ends early."""
     return _numbering(workload.turns or "1", seed).turns(number)
+
+
+def mean_turns(workload: Workload) -> float:
+    """Turns of a conversation on average; 1 where every request stands alone."""
+    return 1.0 if workload.turns is None else _mean(workload.turns)
+
+
+def turns_before(workload: Workload, seed: int, number: int) -> int:
+    """Turns of all conversations below `number` together: the ordinal of its first turn."""
+    return _numbering(workload.turns or "1", seed).first(number)
 
 
 def most_turns(workload: Workload) -> int:
@@ -144,19 +160,29 @@ class _Numbering:
         self._first = [0]
 
     def turns(self, number: int) -> int:
-        return min(MOST_TURNS, self._lengths.draw(self._seed, number, "turns"))
+        return self.first(number + 1) - self.first(number)
 
     def first(self, number: int) -> int:
         if self._lengths.kind == "fixed":
-            return number * self.turns(number)
+            return number * self._drawn(number)
         while len(self._first) <= number:
-            self._first.append(self._first[-1] + self.turns(len(self._first) - 1))
+            self._first.append(self._first[-1] + self._drawn(len(self._first) - 1))
         return self._first[number]
+
+    def _drawn(self, number: int) -> int:
+        return min(MOST_TURNS, self._lengths.draw(self._seed, number, "turns"))
 
 
 @lru_cache(maxsize=8)
 def _numbering(turns: str, seed: int) -> _Numbering:
     return _Numbering(read_lengths(turns), seed)
+
+
+@lru_cache(maxsize=8)
+def _mean(turns: str) -> float:
+    """Of what is really drawn: whole turns, at least one, at most MOST_TURNS; the middle of each ten-thousandth."""
+    lengths, count = read_lengths(turns), 10_000
+    return sum(min(MOST_TURNS, lengths.at((place + 0.5) / count)) for place in range(count)) / count
 
 
 _pauses = lru_cache(maxsize=8)(read_pauses)

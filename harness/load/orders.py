@@ -11,7 +11,7 @@ from harness.errors import InputError, Mistake
 from harness.load.arrivals.traces import TraceRow, digest_of, read_trace
 from harness.load.blocks import shared_share
 from harness.load.limits import no_room_for
-from harness.load.scenarios import Arrivals, Plan, Scenario
+from harness.load.scenarios import Arrivals, Plan, Scenario, waits_in_vain
 from harness.providers import Endpoint
 
 #: Until someone presses Stop: a web run without a run time.
@@ -164,10 +164,9 @@ def _arrival_mistakes(order: Order, planned: Scenario) -> list[Mistake]:
 
 
 def _waiting_mistakes(order: Order, planned: Scenario) -> list[Mistake]:
-    """A conversation waits for its answers, and so does a user who thinks; planned arrivals wait for nothing."""
-    workload, kind = planned.workload, planned.arrivals.kind
-    waits = [name for name in ("turns", "think_time") if getattr(workload, name) is not None]
-    if kind == "closed" or not waits:
+    """Users of a closed loop wait for their answers; planned are only requests, or beginnings of conversations."""
+    kind, waits = planned.arrivals.kind, waits_in_vain(planned.workload, planned.arrivals.kind)
+    if not waits:
         return []
     flag = "--trace" if order.trace is not None else "--rate" if order.rate is not None else "--arrivals"
     expected = "--users N: a closed loop, whose users wait for answers"

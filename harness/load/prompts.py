@@ -60,6 +60,11 @@ class Prompt:
 
 #: How many different shared beginnings a run has; the first prompt of each one is a miss.
 SHARED_PREFIXES = 4
+#: Of a chat template's tokens about these stand behind what the user says, where the model begins to speak: 5 of
+#: ChatML and of Llama 3, 1 of DeepSeek.
+_CLOSING_TOKENS = 4.0
+#: Hex digits that tell prompts behind one shared beginning apart.
+_OWN_DIGITS = 8
 _PLAIN = Ruler(filler_rate=1 / CHARS_PER_TOKEN, text_rate=1 / CHARS_PER_TOKEN)
 
 
@@ -72,10 +77,10 @@ def make_prompt(workload: Workload, seed: int, ordinal: int, nonce: str | None, 
     family = FAMILIES[prompt_id.partition(":")[0]]
     question = f"{family.instruction}\n\n{problem_of(prompt_id).text}"
     warm = workload.cache == "as_is" or workload.blocks or nonce is None
-    head = "" if nonce is None or warm else _cold_line(nonce, seed, ordinal)
     tokens = input_tokens(workload, seed, ordinal)
-    room = ruler.filler_chars(tokens or 0, family.name, len(head) + len(question))
     shared = _shared_prefix(workload, tokens, f"{nonce}:{seed}:{ordinal % SHARED_PREFIXES}", ruler)
+    head = "" if nonce is None or warm else _cold_line(nonce, seed, ordinal, behind_shared=bool(shared))
+    room = ruler.filler_chars(tokens or 0, family.name, len(head) + len(question))
     if workload.blocks:  # a trace says itself what its prompts share
         key = f"{seed}" if workload.cache == "as_is" else f"{nonce}:{seed}"
         shared = text_of_blocks(workload.blocks, max(room - 2, 0), ruler.filler_rate, key) + "\n\n"
@@ -151,9 +156,11 @@ def _prompt_id(workload: Workload, seed: int, ordinal: int) -> str:
     return f"{family}:{workload.difficulty}:{seed}:{ordinal}"
 
 
-def _cold_line(nonce: str, seed: int, ordinal: int) -> str:
+def _cold_line(nonce: str, seed: int, ordinal: int, *, behind_shared: bool = False) -> str:
+    """A line that no other prompt has; behind a shared beginning its first letters differ, or they were shared, too."""
     # hashed with the ordinal, or all prompts of one run would share the head and hit each other's cached prefix
-    return _tagged("session", f"{nonce}:{seed}:{ordinal}")
+    line = _tagged("session", f"{nonce}:{seed}:{ordinal}")
+    return f"{line.split()[1][:_OWN_DIGITS]}\n" if behind_shared else line
 
 
 def _tagged(word: str, key: str) -> str:
@@ -161,15 +168,19 @@ def _tagged(word: str, key: str) -> str:
 
 
 def _shared_prefix(workload: Workload, tokens: int | None, key: str, ruler: Ruler) -> str:
-    """A beginning that every SHARED_PREFIXES-th prompt has in common; the shorter one is a part of the longer one."""
+    """A beginning that every SHARED_PREFIXES-th prompt has in common; the shorter one is a part of the longer one.
+
+    It is filler alone, whose tokens the ruler knows: the filler's own first words tell one run's from another's.
+    """
     if not workload.shared_share or not tokens:
         return ""
-    chars = round((workload.shared_share * tokens - ruler.fixed_tokens) / ruler.filler_rate)
-    tag = _tagged("context", f"shared:{key}")
-    return f"{tag}{filler_text(chars - 28, tag)}\n\n" if chars > 28 else ""
+    before = max(ruler.fixed_tokens - _CLOSING_TOKENS, 0.0)  # of the template, shared by all prompts
+    chars = round((workload.shared_share * tokens - before) / ruler.filler_rate)
+    return f"{filler_text(chars - 1, f'shared:{key}')}\n" if chars > 1 else ""
 
 
 def _filler(room: int, key: str) -> str:
-    """Deterministic words that take up `room` characters, never more."""
-    room -= len(_FILLER_HEAD) + 2
-    return f"{_FILLER_HEAD}{filler_text(room, key)}\n\n" if room > 0 else ""
+    """Deterministic words that take up `room` characters, never more; a few of them need no introduction."""
+    head = _FILLER_HEAD if room > 2 * len(_FILLER_HEAD) else ""
+    room -= len(head) + 2
+    return f"{head}{filler_text(room, key)}\n\n" if room > 0 else ""

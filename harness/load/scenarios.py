@@ -46,7 +46,8 @@ class Arrivals:
     others: at planned times, whatever the answers do.
 
     `rate_per_user`: requests a second; times `users` it is the rate of the run, on average over a curve, and where a
-    level of `levels` is 1. A Poisson user is a source of its own; for gamma and constant the users only scale.
+    level of `levels` is 1. A Poisson user is a source of its own; for gamma and constant the users only scale. Of a
+    workload with turns the beginnings of conversations are planned: rate / mean turns of them each second.
     """
 
     kind: Literal["closed", "queued", "poisson", "constant", "gamma", "trace"] = "closed"
@@ -79,6 +80,15 @@ class Arrivals:
     def is_global(self) -> bool:
         """One plan of the whole run, shared out by index."""
         return self.kind in ("constant", "gamma", "trace")
+
+
+def waits_in_vain(workload: Workload, kind: str) -> list[str]:
+    """Keys of a workload that arrivals of that kind cannot honour: only a user of a closed loop, or one whose
+    conversation has a planned beginning, waits for answers and thinks between them."""
+    asked = [name for name in ("turns", "think_time") if getattr(workload, name) is not None]
+    if kind == "closed" or (kind in ("poisson", "constant", "gamma") and "turns" in asked):
+        return []
+    return asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

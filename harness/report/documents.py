@@ -109,7 +109,7 @@ def render_page(template: str, charts: Mapping[str, Chart], **values: Any) -> st
 
 def _arrays(contents: RunContents) -> tuple[Arrays | None, tuple[str, ...]]:
     try:
-        return read_arrays(contents.folder, contents.manifest), ()
+        return read_arrays(contents.folder, contents.manifest, contents.run.window.cut_s), ()
     except Exception as error:  # odd records cost the reader some charts, never the report
         return None, (f"records could not be read for charts: {type(error).__name__}: {error}",)
 

@@ -12,11 +12,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.load.arrivals.plans import Arrival, first_call_s, global_plan, profile_of, share_of, source
+from harness.load.arrivals.plans import (
+    Arrival,
+    begins_of,
+    first_call_s,
+    global_plan,
+    mean_rate,
+    profile_of,
+    rate_in_words,
+    share_of,
+    source,
+)
 from harness.load.arrivals.profile import of_day, profile, steady
 from harness.load.arrivals.queue import GROWTH, WAITING_SHARE, Queue, part_of
 from harness.load.arrivals.timetable import Timetable
 from harness.load.arrivals.traces import TraceRow
+from harness.load.conversations import Conversation, turns_of
 from harness.load.scenarios import Arrivals, Scenario, Workload
 
 COUNT, RATE = 10_000, 50.0
@@ -139,6 +150,64 @@ def test_a_user_that_joins_late_plans_nothing_before() -> None:
     late = list(source(scenario("poisson", run_time_s=60), 1, "w0.1", 30.0))
     assert late and min(arrival.at_s for arrival in late) > 30
     assert len(late) == pytest.approx(30 * RATE / 4, rel=0.25)
+
+
+# -- conversations, whose beginnings are planned ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize(("turns", "mean"), [("1", 1.0), ("4", 4.0), ("uniform(2,7)", 4.5), ("empirical(1,1,10)", 4.0)])
+def test_the_rate_is_of_requests_and_conversations_begin_as_much_more_rarely(
+    turns: str, mean: float, workers: int
+) -> None:
+    planned = replace(scenario("poisson"), workload=Workload(families=("arithmetic",), turns=turns))
+    planned = replace(planned, run_time_s=4 * planned.run_time_s)
+    assert mean_rate(planned) == pytest.approx(RATE)
+    assert begins_of(planned).rate_at(9.0) == pytest.approx(RATE / mean, rel=2e-4)
+    gaps = np.diff(times(planned, workers))
+    assert stats.kstest(gaps, stats.expon(scale=mean / RATE).cdf).pvalue > SURE
+    even = replace(planned, arrivals=replace(planned.arrivals, kind="constant"))
+    assert times(even, workers)[:100] == pytest.approx(np.arange(100) * mean / RATE, rel=2e-4)
+
+
+def test_the_rate_is_said_in_requests_and_in_conversations() -> None:
+    alone = scenario("poisson")
+    assert rate_in_words(alone) == "50 requests/s"
+    talks = replace(alone, workload=Workload(families=("arithmetic",), turns="uniform(2,7)"))
+    assert rate_in_words(talks) == "50 requests/s = 11.1 conversations/s x 4.5 turns"
+
+
+def test_requests_of_answered_conversations_come_at_the_stated_rate() -> None:
+    """Answers of 2 s and pauses of 3 s: behind the first conversations' length the sum of all turns is the rate."""
+    workload = Workload(families=("arithmetic",), turns="uniform(2,7)")
+    planned = replace(scenario("gamma", cv=1.5, run_time_s=1000), workload=workload)
+    sent = [
+        begun.at_s + 5.0 * turn
+        for begun in global_plan(planned, 3)
+        for turn in range(turns_of(workload, 3, begun.index or 0))
+    ]
+    assert sum(100 <= at_s < 1000 for at_s in sent) / 900 == pytest.approx(RATE, rel=0.03)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    gaps=st.lists(st.floats(0, 2), max_size=30),
+    turns=st.lists(st.floats(0, 40), max_size=30),
+    stop_s=st.floats(0, 40),
+)
+def test_later_turns_are_taken_in_order_between_the_plan_and_none_behind_the_stop(
+    gaps: list[float], turns: list[float], stop_s: float
+) -> None:
+    plan = [Arrival(at_s, index) for index, at_s in enumerate(np.cumsum(gaps).tolist())]
+    later = [Arrival(at_s, talk=Conversation(number=0, turns=2, turn=2)) for at_s in turns]
+    table = Timetable()
+    table.join(iter(plan))
+    for turn in later:
+        table.join(iter([turn]))
+    whole = sorted(arrival.at_s for arrival in [*plan, *later])
+    assert [arrival.at_s for arrival in table.coming(100)] == whole, "the plan's own next ones are seen, too"
+    table.leave_all(stop_s)
+    assert list(drained(table)) == [at_s for at_s in whole if at_s <= stop_s]
 
 
 # -- profiles -----------------------------------------------------------------------------------------------------

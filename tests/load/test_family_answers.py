@@ -4,6 +4,7 @@ import random
 import re
 from datetime import date
 from fractions import Fraction
+from itertools import permutations, product
 
 import pytest
 from hypothesis import given, settings
@@ -313,13 +314,29 @@ def test_one_world_fits_the_knights(seed, difficulty):
     assert fitting == [world]
 
 
+def worlds(houses: int, kinds: int) -> list[tuple[tuple[int, ...], ...]]:
+    """All arrangements of a zebra, in the order of its bits."""
+    return list(product(permutations(range(houses)), repeat=kinds))
+
+
+@pytest.mark.parametrize("size", [(3, 2), (3, 3), (4, 2), (5, 2), (4, 3)])
+def test_the_bits_of_a_clue_are_the_arrangements_in_which_it_is_true(size):
+    every, source = worlds(*size), random.Random(5)
+    for name in ("in", "not_in", "same", "left", "next") * 3:
+        first, second = ((source.randrange(size[1]), source.randrange(size[0])) for _ in range(2))
+        clue = (name, first, (0, second[1]) if "in" in name else second)
+        bits = zebra.allowed(clue, *size)
+        assert [bool(bits >> place & 1) for place in range(len(every))] == [zebra.holds(clue, each) for each in every]
+        assert bits.bit_length() <= len(every)
+
+
 @given(seed=SEEDS, size=st.sampled_from([(3, 2), (3, 3), (4, 2)]), direct=st.booleans())
 @settings(max_examples=30, deadline=None)
 def test_one_arrangement_fits_the_zebra_and_no_clue_is_idle(seed, size, direct):
     source = random.Random(seed)
     world = tuple(tuple(source.sample(range(size[0]), size[0])) for _ in range(size[1]))
     clues = zebra.pose(world, source, direct=direct)
-    fitting = [each for each in zebra._worlds(*size) if all(zebra.holds(clue, each) for clue in clues)]
+    fitting = [each for each in worlds(*size) if all(zebra.holds(clue, each) for clue in clues)]
     assert fitting == [world]
     for clue in clues:
         assert zebra.count_worlds([other for other in clues if other != clue], *size) > 1

@@ -107,14 +107,29 @@ def test_arrivals_that_cannot_be(change: dict[str, Any], arrivals: Arrivals, key
     assert [mistake.key for mistake in caught.value.mistakes] == [key]
 
 
-@pytest.mark.parametrize("waits", [{"turns": "3"}, {"think_time": "2"}, {"turns": "3", "think_time": "2"}])
-def test_users_who_wait_for_answers_have_no_planned_arrivals(waits: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("waits", "kind"),
+    [
+        ({"think_time": "2"}, "poisson"),
+        ({"turns": "3"}, "trace"),
+        ({"turns": "3", "think_time": "2"}, "queued"),
+    ],
+)
+def test_only_conversations_and_closed_loops_wait_for_answers(waits: dict[str, str], kind: Any) -> None:
     scenario = replace(SCENARIO, workload=replace(SCENARIO.workload, **waits))
     assert make_plan(ORDER, ENDPOINT, scenario, run_id="r", workers=1).scenario.workload == scenario.workload
+    arrivals = Arrivals(kind=kind, rate_per_user=1.0, trace="t.jsonl" if kind == "trace" else None, ahead=3)
     with pytest.raises(InputError) as caught:
-        make_plan(replace(ORDER, rate=3.0), ENDPOINT, scenario, run_id="r", workers=1)
+        make_plan(ORDER, ENDPOINT, replace(scenario, arrivals=arrivals), run_id="r", workers=1)
     (mistake,) = caught.value.mistakes
-    assert mistake.key == "--rate" and all(name in mistake.found for name in waits) and "--users" in mistake.expected
+    assert kind in mistake.found and all(name in mistake.found for name in waits) and "--users" in mistake.expected
+
+
+@pytest.mark.parametrize("kind", ["poisson", "constant", "gamma"])
+def test_conversations_may_begin_at_planned_times(kind: Any) -> None:
+    scenario = replace(SCENARIO, workload=replace(SCENARIO.workload, turns="3", think_time="2"))
+    planned = make_plan(replace(ORDER, rate=4.0, arrivals=kind), ENDPOINT, scenario, run_id="r", workers=1).scenario
+    assert (planned.arrivals.kind, planned.arrivals.rate_per_user, planned.workload.turns) == (kind, 0.5, "3")
 
 
 def test_the_plan_knows_its_trace(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """Prompts are as long as asked, in the endpoint's own tokens: on a real llama.cpp server and on the simulator."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness.load.calls import Identity
 from harness.load.client import Client
@@ -98,8 +101,49 @@ def test_a_shared_beginning_has_the_chosen_share(share: float) -> None:
     assert not content(workload, 0, Ruler())[:30] == make_prompt(workload, 5, 0, "m").messages[0]["content"][:30]
 
 
-def _common(one: str, other: str) -> int:
+def _common(one: Sequence[str], other: Sequence[str]) -> int:
     return next((at for at, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), len(one))
+
+
+def words(text: str) -> list[str]:
+    """As usual tokenizers cut: short words with their space, single digits, marks; between ChatML's eight tokens."""
+    return ["<s>", "user", "\n", *_PIECES.findall(text), "<e>", "\n", "<s>", "assistant", "\n"]
+
+
+def fours(text: str) -> list[str]:
+    """As the simulator cuts."""
+    whole = render_prompt([{"role": "user", "content": text}])
+    return [whole[at : at + 4] for at in range(0, len(whole), 4)]
+
+
+_PIECES = re.compile(r" ?[A-Za-z]{1,7}|\d|\n+|[^\sA-Za-z\d]| ")
+
+
+@given(
+    cut=st.sampled_from([words, fours]),
+    family=st.sampled_from(["arithmetic", "units", "dates", "countdown"]),
+    isl=st.integers(100, 1500),
+    share=st.floats(0.1, 0.9),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=60, deadline=None)
+def test_the_share_is_right_however_short_the_prompt(
+    cut: Callable[[str], list[str]], family: str, isl: int, share: float, seed: int
+) -> None:
+    """In tokens, those of the template and of what merely looks alike included; the problem needs its room, too."""
+    workload = Workload(families=(family,), difficulty=1, isl_tokens=isl, cache=f"share:{share:.4f}")
+    ruler = learned(lambda text: len(cut(text)), workload)
+    said = [make_prompt(workload, seed, ordinal, "n", ruler).messages[0]["content"] for ordinal in range(12)]
+    tokens = [cut(text) for text in said]
+    for ordinal in range(SHARED_PREFIXES, 12):
+        shared = max(_common(tokens[ordinal], tokens[o]) for o in range(ordinal % SHARED_PREFIXES, ordinal, 4))
+        before = 3 if cut is words else 2  # of the template: common to all
+        assert shared == pytest.approx(max(share * isl, before), abs=5, rel=0.02), "13 too many, once"
+        assert _common(tokens[ordinal], tokens[ordinal - 1]) <= before + 3, "another beginning"
+        length = len(tokens[ordinal])
+        if length <= isl + 4:  # the problem had room
+            assert length == pytest.approx(isl, abs=8, rel=0.03)
+            assert shared / length == pytest.approx(share, abs=max(0.025, 6 / length))
 
 
 def test_every_request_has_a_cap_of_its_own_within_the_workloads() -> None:

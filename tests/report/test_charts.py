@@ -1,14 +1,17 @@
 import random
+from dataclasses import replace
 
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from harness.measure.results import WindowUse
 from harness.records import Manifest, encode_record
 from harness.report.charts.arrays import MOST_GAPS, SLOWEST, read_arrays
 from harness.report.charts.run_charts import run_charts
 from harness.report.charts.sweep_charts import bound_curve, sweep_charts
 from harness.report.contents import read_run_contents, read_sweep_contents
+from harness.report.documents import run_page
 from tests.report import report_samples as samples
 
 
@@ -62,6 +65,41 @@ def test_arrays_hold_the_times_of_the_records(tmp_path) -> None:
     assert found.tpot_s.tolist() == [0.5]
     assert found.sent_s.tolist() == [20.0]  # the sample run began at monotonic second 100
     assert found.window_s == (10.0, 110.0)
+
+
+def test_a_window_that_was_cut_is_drawn_and_counted_as_it_was_cut(tmp_path) -> None:
+    """The planned window is 10 to 110 s of the run. Requests count where they were planned, else where they began."""
+    second = samples.S
+    begins = [(115, None), (125, None), (139.9, None), (140.1, None), (150, 139.5), (140.2, 140.0)]
+    write(tmp_path, [
+        samples.record(
+            number, random.Random(1), started_ns=round(began * second), sent_last_ns=round(began * second),
+            planned_ns=None if planned is None else round(planned * second), ended_ns=round((began + 4) * second),
+            first_reasoning_ns=round((began + 1) * second), first_answer_ns=round((began + 2) * second),
+            last_delta_ns=round((began + 4) * second), outcome="ok", stage="measure",
+        )
+        for number, (began, planned) in enumerate(begins)
+    ])  # fmt: skip
+    contents = read_run_contents(samples.seller(tmp_path / "run"))
+    whole, cut = read_arrays(tmp_path, manifest()), read_arrays(tmp_path, manifest(), cut_s=30.0)
+    assert whole.measured.all() and whole.window_s == (10.0, 110.0)
+    assert cut.measured.tolist() == [False, False, False, True, False, True] and cut.window_s == (40.0, 110.0)
+    for arrays, shapes, names in ((whole, [(10, 110)], []), (cut, [(40, 110), (10, 40)], ["cut"])):
+        charts, trouble = run_charts(contents, arrays)
+        assert trouble == ()
+        chart = charts["in_flight"]
+        layout = chart.figure["layout"]
+        assert [(shape["x0"], shape["x1"]) for shape in layout["shapes"]] == shapes
+        assert [name["text"] for name in layout.get("annotations", [])] == names
+        assert ("30 s before it were cut" in chart.text) == bool(names)
+        assert "shaded: measured" in layout["xaxis"]["title"]["text"]
+
+
+def test_a_page_draws_the_window_that_its_figures_stand_for(tmp_path) -> None:
+    contents = read_run_contents(samples.seller(tmp_path))
+    assert "were cut: the run still moved" not in run_page(contents)
+    run = replace(contents.run, window=WindowUse(whole_s=100.0, cut_s=37.5, reason="the first 37 s moved"))
+    assert "the 37.5 s before it were cut: the run still moved there" in run_page(replace(contents, run=run))
 
 
 def test_missing_is_not_zero(tmp_path) -> None:

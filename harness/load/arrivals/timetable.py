@@ -44,19 +44,21 @@ class Timetable:
 
     def leave(self, number: int, at_s: float) -> None:
         """Nothing of that stream that was planned after `at_s`; what is overdue by then stays."""
-        stream = self._streams.get(number)
-        if stream is None:
-            return
-        head = next(arrival for _, owner, arrival in self._heap if owner == number)
+        if number in self._streams:
+            self._leave(number, next(head for _, owner, head in self._heap if owner == number), at_s)
+
+    def _leave(self, number: int, head: Arrival, at_s: float) -> None:
         if head.at_s > at_s:
             del self._streams[number]
         else:
-            self._streams[number] = Stream(takewhile(lambda arrival: arrival.at_s <= at_s, stream))
+            rest = takewhile(lambda arrival: arrival.at_s <= at_s, self._streams[number])
+            self._streams[number] = Stream(rest)
 
     def leave_all(self, at_s: float) -> None:
         """Nothing of any stream that was planned after `at_s`."""
+        heads = {number: head for _, number, head in self._heap}
         for number in list(self._streams):
-            self.leave(number, at_s)
+            self._leave(number, heads[number], at_s)
 
     def peek(self) -> Arrival | None:
         """The next arrival; None where there is none (now)."""
@@ -64,12 +66,17 @@ class Timetable:
         return self._heap[0][2] if self._heap else None
 
     def coming(self, count: int) -> list[Arrival]:
-        """The next arrivals, at most `count`: those of a single stream, else the next one of each of many."""
+        """The next arrivals, at most `count`: those of a global plan, and the next one of each other stream."""
         self._drop_the_left()
-        if len(self._heap) == 1:
-            _, number, head = self._heap[0]
-            return [head, *(self._streams[number].coming(count - 1))]
-        return [arrival for _, _, arrival in heapq.nsmallest(count, self._heap)]
+        found: list[Arrival] = []
+        for _, number, head in heapq.nsmallest(count, self._heap):
+            if number in self._streams:
+                found += [head, *(self._streams[number].coming(count - 1) if self._goes_on(head) else ())]
+        return sorted(found, key=lambda arrival: arrival.at_s)[:count]
+
+    def _goes_on(self, head: Arrival) -> bool:
+        """Whether more of its stream may come before the others' next."""
+        return head.index is not None or len(self._heap) == 1
 
     def take(self) -> Arrival:
         """The next arrival, and out of the table; only where `peek` shows one."""

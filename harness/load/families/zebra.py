@@ -6,7 +6,8 @@ the set of arrangements it allows, and the clues together leave one.
 
 import random
 from functools import lru_cache, partial
-from itertools import permutations, product
+from itertools import permutations
+from math import factorial
 
 from harness.load.families.persons import SPACE, listed, persons
 from harness.load.families.problem import Problem, Reading, Solved, draw, families, scatter
@@ -74,7 +75,7 @@ def pose(world: tuple[tuple[int, ...], ...], source: random.Random, *, direct: b
     """Clues that are true in `world` (kind -> thing -> house) and in no other; none of them can be left out."""
     houses, kinds = len(world[0]), len(world)
     clues: list[Clue] = []
-    left = (1 << len(_worlds(houses, kinds))) - 1
+    left = _all(houses, kinds)
     tries = 0
     while left & (left - 1):
         clue = _true_clue(world, source, direct=direct or tries > 200)
@@ -92,22 +93,43 @@ def pose(world: tuple[tuple[int, ...], ...], source: random.Random, *, direct: b
 
 def count_worlds(clues: list[Clue], houses: int, kinds: int) -> int:
     """How many arrangements fit all clues."""
-    left = (1 << len(_worlds(houses, kinds))) - 1
+    left = _all(houses, kinds)
     for clue in clues:
         left &= allowed(clue, houses, kinds)
     return left.bit_count()
 
 
-@lru_cache(maxsize=4)
-def _worlds(houses: int, kinds: int) -> tuple[tuple[tuple[int, ...], ...], ...]:
-    return tuple(product(permutations(range(houses)), repeat=kinds))
-
-
 @lru_cache(maxsize=4096)
 def allowed(clue: Clue, houses: int, kinds: int) -> int:
-    """The arrangements that fit one clue, as bits."""
-    marks = "".join("1" if holds(clue, world) else "0" for world in reversed(_worlds(houses, kinds)))
-    return int(marks, 2)
+    """The arrangements that fit one clue, as bits: put together from those with a thing in a house."""
+    name, here, other = clue
+    if name in ("in", "not_in"):
+        living = _living(here, houses, kinds)[other[1]]
+        return living if name == "in" else _all(houses, kinds) ^ living
+    found = 0
+    for at, mine in enumerate(_living(here, houses, kinds)):
+        for beside, theirs in enumerate(_living(other, houses, kinds)):
+            if _fits(name, at, beside):
+                found |= mine & theirs
+    return found
+
+
+@lru_cache(maxsize=64)
+def _living(thing: tuple[int, int], houses: int, kinds: int) -> tuple[int, ...]:
+    """For each house the arrangements in which the thing is there. They are numbered as itertools' product lists the
+    orders of all kinds: the first kind's changes last, and a kind's pattern repeats for each order before it."""
+    kind, which = thing
+    orders = list(permutations(range(houses)))
+    same = len(orders) ** (kinds - 1 - kind)  # neighbours that share this kind's order
+    found = []
+    for house in range(houses):
+        marks = "".join(("1" if order[which] == house else "0") * same for order in reversed(orders))
+        found.append(int(marks * len(orders) ** kind, 2))
+    return tuple(found)
+
+
+def _all(houses: int, kinds: int) -> int:
+    return (1 << int(factorial(houses) ** kinds)) - 1
 
 
 def holds(clue: Clue, world: tuple[tuple[int, ...], ...]) -> bool:
@@ -116,7 +138,11 @@ def holds(clue: Clue, world: tuple[tuple[int, ...], ...]) -> bool:
     here = world[kind][thing]
     if name in ("in", "not_in"):
         return (here == other[1]) == (name == "in")
-    there = world[other[0]][other[1]]
+    return _fits(name, here, world[other[0]][other[1]])
+
+
+def _fits(name: str, here: int, there: int) -> bool:
+    """A clue about two things, by their houses."""
     if name == "same":
         return here == there
     return here < there if name == "left" else abs(here - there) == 1

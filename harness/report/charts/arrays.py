@@ -31,6 +31,7 @@ class ChartRecord(msgspec.Struct, frozen=True):
     stage: str
     started_ns: int
     ended_ns: int
+    planned_ns: int | None = None
     prompt_id: str | None = None
     status: int | None = None
     error: str | None = None
@@ -64,7 +65,8 @@ class Slow:
 class Arrays:
     """Arrays of equal length, one value a request, seconds; nan is missing. Times count from the run's start.
 
-    `gaps_s`: inter-token gaps of every `gap_stride`-th request of the measure window.
+    `gaps_s`: inter-token gaps of every `gap_stride`-th request that was measured. `window_s`: what the figures stand
+    for, begin and end; `cut_s`: so much of the planned window before it was left out, because it still moved.
     """
 
     count: int
@@ -84,6 +86,7 @@ class Arrays:
     slowest: tuple[Slow, ...]
     failures: tuple[tuple[str, str, str, int], ...]  # outcome, status, error, how many
     window_s: tuple[float, float] | None
+    cut_s: float
 
 
 _NUMBERS = (
@@ -98,6 +101,7 @@ class _Pass:
     """What grows while the records go by."""
 
     origin_ns: int | None
+    cut_ns: int | None  # on the wall clock: what began before it was not measured after all
     offsets: dict[str, int]
     columns: dict[str, "array[float]"] = field(default_factory=lambda: {name: array("d") for name in _NUMBERS})
     gaps: "_Gaps" = field(default_factory=lambda: _Gaps())
@@ -131,16 +135,21 @@ class _Gaps:
         return np.concatenate(self.kept)[:MOST_GAPS] if self.kept else np.empty(0)
 
 
-def read_arrays(folder: Path, manifest: Manifest) -> Arrays:
-    """One pass over the folder's records. A torn or foreign line is skipped: a chart is no place to stop."""
+def read_arrays(folder: Path, manifest: Manifest, cut_s: float = 0.0) -> Arrays:
+    """One pass over the folder's records. A torn or foreign line is skipped: a chart is no place to stop.
+
+    `cut_s`: of run.json, what was cut off the window's beginning.
+    """
     begun = manifest.stages
     offsets = {name: entry.wall.offset_ns for name, entry in manifest.workers.items()}
-    state = _Pass(origin_ns=begun.began_ns if begun else None, offsets=offsets)
+    cut_ns = begun.measure_begin_ns + round(cut_s * 1e9) if begun and cut_s else None
+    state = _Pass(origin_ns=begun.began_ns if begun else None, cut_ns=cut_ns, offsets=offsets)
     for record in _records(folder):
         _add(state, record)
     window = None
     if begun is not None and begun.measure_end_ns is not None:
-        window = ((begun.measure_begin_ns - begun.began_ns) / 1e9, (begun.measure_end_ns - begun.began_ns) / 1e9)
+        begin_ns = begun.measure_begin_ns if cut_ns is None else cut_ns
+        window = ((begin_ns - begun.began_ns) / 1e9, (begun.measure_end_ns - begun.began_ns) / 1e9)
     columns = {name: np.frombuffer(values, dtype=np.float64) for name, values in state.columns.items()}
     measured = columns.pop("measured").astype(np.bool_)
     ranked = sorted(state.slowest, key=lambda row: -row[0])
@@ -152,6 +161,7 @@ def read_arrays(folder: Path, manifest: Manifest) -> Arrays:
         slowest=tuple(row for _, _, row in ranked),
         failures=tuple((*key, number) for key, number in state.failures.most_common(12)),
         window_s=window,
+        cut_s=cut_s,
         **columns,
     )
 
@@ -185,7 +195,7 @@ def _add(state: _Pass, record: ChartRecord) -> None:
     first = min(starts, default=None)
     delivered = record.last_delta_ns is not None and first is not None
     row = {
-        "measured": float(record.stage == "measure" and record.outcome != "censored"),
+        "measured": float(_is_measured(state, record, offset)),
         "sent_s": (sent + shift) / 1e9,
         "first_s": _MISSING if first is None else (first + shift) / 1e9,
         "last_s": (record.last_delta_ns + shift) / 1e9 if record.last_delta_ns is not None else _MISSING,
@@ -203,6 +213,14 @@ def _add(state: _Pass, record: ChartRecord) -> None:
         state.gaps.add(record)
     _remember(state, record, row)
     state.count += 1
+
+
+def _is_measured(state: _Pass, record: ChartRecord, offset: int) -> bool:
+    """Requests count where they were planned, else where they began."""
+    if record.stage != "measure" or record.outcome == "censored":
+        return False
+    counted = record.started_ns if record.planned_ns is None else record.planned_ns
+    return state.cut_ns is None or counted + offset >= state.cut_ns
 
 
 def _remember(state: _Pass, record: ChartRecord, row: dict[str, float]) -> None:

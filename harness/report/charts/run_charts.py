@@ -258,18 +258,37 @@ def _over_time(key: str, title: str, unit: str, edges: Floats, values: Floats, a
         "line": {"color": "@measured", "width": 2}, "fillcolor": "@wash", "showlegend": False,
         "hovertemplate": "%{y:.4g} at %{x:.1f} s<extra></extra>",
     }  # fmt: skip
-    shapes = []
     text = f"between {values.min():.4g} and {values.max():.4g} {unit}"
-    if arrays.window_s is not None:
-        begin, end = arrays.window_s
-        inside = values[(middles >= begin) & (middles <= end)]
-        if inside.size:
-            text = f"mean {inside.mean():.4g} {unit} in the measure window, {inside.min():.4g} to {inside.max():.4g}"
-        shapes = [{"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": round4(at), "x1": round4(at),
-                   "line": {"color": "@ink", "width": 1, "dash": "dot"}} for at in (begin, end)]  # fmt: skip
-    axes: Figure = {"xaxis": {"title": {"text": "seconds of the run (dotted: measure window)"}},
+    inside = values[_measured(middles, arrays)]
+    if inside.size:
+        text = f"mean {inside.mean():.4g} {unit} in the measure window, {inside.min():.4g} to {inside.max():.4g}"
+    if arrays.cut_s:
+        text += f"; the {arrays.cut_s:.3g} s before it were cut: the run still moved there, no figure stands for it"
+    told = " (shaded: measured)" if arrays.window_s is not None else ""
+    axes: Figure = {"xaxis": {"title": {"text": f"seconds of the run{told}"}},
             "yaxis": {"title": {"text": unit}, "rangemode": "tozero"}}  # fmt: skip
-    return Chart(key=key, title=title, text=text, figure=figure([trace], shapes=shapes, **axes))
+    return Chart(key=key, title=title, text=text, figure=figure([trace], **_window(arrays), **axes))
+
+
+def _measured(middles: Floats, arrays: Arrays) -> npt.NDArray[np.bool_]:
+    begin, end = arrays.window_s or (math.inf, math.inf)
+    return np.asarray((middles >= begin) & (middles <= end))
+
+
+def _window(arrays: Arrays) -> Figure:
+    """The window that the figures stand for, shaded; what was cut off its beginning, framed and named."""
+    if arrays.window_s is None:
+        return {"shapes": []}
+    begin, end = arrays.window_s
+    band = {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
+    measured = {**band, "x0": round4(begin), "x1": round4(end), "fillcolor": "@band", "line": {"width": 0}}
+    if not arrays.cut_s:
+        return {"shapes": [measured]}
+    left_out = {**band, "x0": round4(begin - arrays.cut_s), "x1": round4(begin), "layer": "above",
+                "line": {"color": "@muted", "width": 1, "dash": "dot"}}  # fmt: skip
+    name = {"text": "cut", "x": round4(begin - arrays.cut_s / 2), "y": 1, "yref": "paper", "yanchor": "bottom",
+            "showarrow": False, "font": {"color": "@muted", "size": 12}}  # fmt: skip
+    return {"shapes": [measured, left_out], "annotations": [name]}
 
 
 def _known(values: Floats) -> Floats:

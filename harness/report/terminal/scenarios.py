@@ -43,12 +43,12 @@ def _rows(scenario: Scenario) -> list[Text]:
 
 def load_in_words(scenario: Scenario) -> str:
     """Users and their turns, a rate and its form, a trace, a queue."""
-    arrivals, turns = scenario.arrivals, scenario.workload.turns
+    arrivals, turns = scenario.arrivals, f", turns {scenario.workload.turns}" if scenario.workload.turns else ""
     if arrivals.kind == "closed":
-        return q.counted(scenario.users, "user") + (f", turns {turns}" if turns else "")
+        return q.counted(scenario.users, "user") + turns
     if arrivals.rate_per_user is not None:
         form = ", a day's curve" if arrivals.curve else ", in levels" if arrivals.levels else ""
-        return f"{arrivals.kind} {q.rate(arrivals.rate_per_user * scenario.users)}/s{form}"
+        return f"{arrivals.kind} {q.rate(arrivals.rate_per_user * scenario.users)}/s{turns}{form}"
     if arrivals.trace is not None:
         return f"a trace at {arrivals.time_scale:g}x"
     return f"a queue of {arrivals.ahead} or more" if arrivals.ahead is not None else arrivals.kind

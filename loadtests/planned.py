@@ -1,0 +1,164 @@
+"""Planned: the planned calls of one process. What each asks, and, in a conversation, when its next turn is due.
+
+The first turn of a conversation has a time of the plan. A later one is due when its user has thought: at the end of
+the answer before it, plus the pause. It joins the same timetable, so it is sent, refused and late as any planned call.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import gevent
+from gevent.queue import SimpleQueue
+
+from harness.load.arrivals.plans import Arrival, global_plan, rate_in_words, share_of, source
+from harness.load.arrivals.timetable import Timetable
+from harness.load.arrivals.traces import TraceRow
+from harness.load.calls import Finished
+from harness.load.conversations import (
+    Conversation,
+    alone,
+    begun,
+    continued,
+    mean_pause_s,
+    mean_turns,
+    ordinal_of,
+    pause_s,
+    prompt_of,
+    turns_before,
+)
+from harness.load.prompts import Prompt
+from harness.load.scenarios import Scenario, Workload
+from harness.records import StreamRecord
+from loadtests.dispatcher import BREATH_S, Dispatcher, in_flight_cap
+from loadtests.session import Session
+from loadtests.switchboard import Hear, Switchboard
+
+
+class Put(Protocol):
+    """Puts one call through and waits for nothing. `hear` gets its record and its texts in the hub."""
+
+    def __call__(self, prompt: Prompt, workload: Workload, planned_ns: int | None, hear: Hear | None) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """What one planned call asks. `number`: of the conversation that it begins; `talk`: the one that it continues."""
+
+    ordinal: int
+    workload: Workload
+    number: int | None = None
+    talk: Conversation | None = None
+
+
+class Planned:
+    """Sends from its making until `stop`. `put` must not block."""
+
+    def __init__(self, session: Session, board: Switchboard, put: Put, trace: Sequence[TraceRow]) -> None:
+        plan, timetable = session.plan, Timetable()
+        if plan.scenario.arrivals.is_global:
+            timetable.join(share_of(global_plan(plan.scenario, plan.seed, trace), session.index, plan.workers))
+        self._session = session
+        self._board = board
+        self._put = put
+        self._answers: SimpleQueue[tuple[Conversation, Prompt, StreamRecord, Finished] | None] = SimpleQueue()
+        self._dispatcher = Dispatcher(timetable, session.began_ns, self._send, self._make_ahead)
+        self._listener = gevent.spawn(self._go_on)
+
+    def join(self, name: str) -> int:
+        """One more user as a source of its own; its number, for `leave`."""
+        plan = self._session.plan
+        return self._dispatcher.join(source(plan.scenario, plan.seed, name, self._dispatcher.elapsed_s))
+
+    def leave(self, number: int) -> None:
+        """Nothing more of that source; what it had planned by now is still sent, and its conversations go on."""
+        self._dispatcher.leave(number)
+
+    def cease(self) -> None:
+        """Send nothing more, overdue or not."""
+        self._dispatcher.cease()
+
+    def stop(self, patience_s: float) -> int:
+        """Send nothing that is planned after now. How many overdue calls could not be sent within `patience_s`."""
+        return self._dispatcher.stop(patience_s)
+
+    def close(self) -> int:
+        """Every call has ended: turns that were due before the stop, but of which nobody knew in time."""
+        self._answers.put(None)
+        self._listener.join()
+        return self._dispatcher.stop(0)
+
+    def _send(self, arrival: Arrival) -> None:
+        """A call now. Where it is refused, its conversation is over."""
+        session, question = self._session, self._question(arrival, 0)
+        made = session.ahead.pop(question.ordinal, None)
+        if self._board.in_flight >= in_flight_cap(session.plan):
+            session.not_sent += 1
+            return
+        prompt, talk = made or self._made(question)
+        session.conversations += talk is not None and talk.turn == 1
+        planned_ns = session.began_ns + round(arrival.at_s * 1e9)
+
+        def hear(record: StreamRecord, finished: Finished) -> None:
+            if talk is not None and talk.turn < talk.turns:
+                self._answers.put((talk, prompt, record, finished))
+
+        self._put(prompt, question.workload, planned_ns, hear)
+
+    def _make_ahead(self, place: int, arrival: Arrival) -> bool:
+        """Make the prompt of a planned call before its time has come; False if it is made."""
+        question = self._question(arrival, place)
+        if question.ordinal in self._session.ahead:
+            return False
+        self._session.ahead[question.ordinal] = self._made(question)
+        return True
+
+    def _question(self, arrival: Arrival, place: int) -> _Question:
+        """In a global plan each arrival has its own ordinal or conversation, whoever sends it."""
+        session, workload = self._session, self._session.plan.scenario.workload
+        if arrival.talk is not None:
+            return _Question(ordinal=ordinal_of(session.setting, arrival.talk), workload=workload, talk=arrival.talk)
+        if workload.turns is not None:
+            number = session.next_conversation(place) if arrival.index is None else arrival.index
+            first = turns_before(workload, session.plan.seed, number)
+            return _Question(ordinal=first, workload=workload, number=number)
+        if arrival.output_tokens is not None:
+            own = {"isl_tokens": arrival.input_tokens, "max_tokens": arrival.output_tokens, "blocks": arrival.blocks}
+            workload = replace(workload, isl=None, osl=None, **own)  # type: ignore[arg-type]
+        return _Question(
+            ordinal=session.next_ordinal(place) if arrival.index is None else arrival.index, workload=workload
+        )
+
+    def _made(self, question: _Question) -> tuple[Prompt, Conversation | None]:
+        setting, talk = self._session.setting, question.talk
+        if talk is None and question.number is None:
+            return alone(setting, question.ordinal, question.workload), None
+        if talk is None:
+            assert question.number is not None
+            talk = begun(setting, question.number)
+        return prompt_of(setting, talk), talk
+
+    def _go_on(self) -> None:
+        """Turns that were answered, one after the other: the next one of each is planned."""
+        while (answer := self._answers.get()) is not None:
+            talk, prompt, record, finished = answer
+            after = continued(self._session.setting, talk, prompt, (record, finished))
+            due_s = (record.ended_ns - self._session.began_ns) / 1e9 + pause_s(self._session.setting, talk)
+            if after is not None and due_s < self._session.plan.scenario.run_time_s:
+                self._dispatcher.join(iter([Arrival(due_s, talk=after)]))
+            gevent.sleep(BREATH_S)  # many may end at once; planned calls go first
+
+
+def planned_notes(scenario: Scenario) -> list[str]:
+    """What a reader of planned conversations must know: what the rate was of, and whether it was reached in time."""
+    workload, arrivals = scenario.workload, scenario.arrivals
+    if workload.turns is None or not arrivals.open_loop:
+        return []
+    notes = [f"planned: {arrivals.kind} {rate_in_words(scenario)} on average; later turns follow their answers"]
+    thinking_s = (mean_turns(workload) - 1) * mean_pause_s(workload)
+    if scenario.warm_up_seconds() < thinking_s:
+        notes.append(
+            f"the warm-up of {scenario.warm_up_seconds():g} s is shorter than a conversation, whose pauses alone take "
+            f"{thinking_s:.0f} s on average: requests/s still grew in the measure window"
+        )
+    return notes
