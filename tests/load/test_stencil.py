@@ -75,11 +75,12 @@ def merged(reads: list[bytes], sizes: list[int]) -> list[bytes]:
     return [read for read in found if read]
 
 
+_every = st.sampled_from([1, 1, 1, 2, 3, 7, 30])  # reads between two slices of decoding
 _merges = st.lists(st.integers(1, 4), max_size=30)
 
 
 @settings(max_examples=400, deadline=None)
-@given(_deltas, st.booleans(), st.integers(1, 30), st.sampled_from(["%x", "%x", "%X", "%04x"]), _merges)
+@given(_deltas, st.booleans(), _every, st.sampled_from(["%x", "%x", "%X", "%04x"]), _merges)
 def test_the_short_way_is_the_long_way(
     deltas: list[Any], ascii_only: bool, every: int, form: str, sizes: list[int]
 ) -> None:
@@ -87,8 +88,9 @@ def test_the_short_way_is_the_long_way(
     for field, text, created in deltas:
         data = json.dumps(chunk({field: text}, created=created), ensure_ascii=ascii_only)
         reads.append(framed(event(data.encode("utf-8", "replace").decode()), form))
-    reads = merged(reads, sizes)
-    agree([*reads, framed(event(chunk({}, "stop")) + event(chunk(None, usage=usage(5, 6))) + DONE)], every)
+    end = [event(chunk({}, "stop")), event(chunk(None, usage=usage(5, 6))), DONE]
+    agree([*reads, framed(b"".join(end))], every)
+    agree(merged([*reads, *map(framed, end)], sizes), every)
 
 
 @settings(max_examples=300, deadline=None)
@@ -131,6 +133,14 @@ def test_reads_that_were_merged_take_it_too(monkeypatch: pytest.MonkeyPatch) -> 
     assert (record.deltas, record.shared_reads) == (300, 200)
     assert answer == "".join(f" {at}" for at in range(300))
     assert len(decoded) < 16
+
+
+def test_the_end_may_share_its_read_with_a_text() -> None:
+    spoken = [framed(event(chunk({"content": f" {at}"}))) for at in range(3)]
+    end = [event(chunk({}, "stop")), event(chunk(None, usage=usage(5, 6))), DONE]
+    for last in ([DONE], end):
+        agree([spoken[0], b"".join([spoken[1], *map(framed, last)])], 1)
+        agree([*spoken, b"".join([spoken[1], *map(framed, last)])], 1)
 
 
 def test_a_stencil_of_each_phase(monkeypatch: pytest.MonkeyPatch) -> None:

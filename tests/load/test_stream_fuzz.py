@@ -26,8 +26,13 @@ def run(pieces: list[bytes], reason: str = "eof", slices: int = 1 << 40) -> tupl
 
 
 def cut_up(wire: bytes, seed: int) -> list[bytes]:
+    """Anywhere, or, every other time, only where a chunk ends, as servers send them."""
     draw = random.Random(seed)
-    places = sorted(draw.randrange(len(wire) + 1) for _ in range(draw.randrange(12)))
+    ends = [at + 2 for at in range(len(wire)) if wire.startswith(b"\r\n", at)]
+    if seed % 2 and ends:
+        places = sorted(draw.sample(ends, draw.randrange(len(ends) + 1)))
+    else:
+        places = sorted(draw.randrange(len(wire) + 1) for _ in range(draw.randrange(12)))
     return [wire[a:b] for a, b in zip([0, *places], [*places, len(wire)], strict=True) if a < b]
 
 

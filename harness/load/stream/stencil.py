@@ -126,7 +126,7 @@ class Stencil:
 
 def cut_stencil(read: bytes, event: bytes) -> Stencil | None:
     """The stencil of a read whose last chunk was this one event; None where it is not that simple."""
-    if not read.endswith(_OPEN + event + _CLOSE):
+    if not event.startswith(b"{") or not read.endswith(_OPEN + event + _CLOSE):  # [DONE] is no object
         return None
     chunk = decode_chunk(event)
     told = _only_text(chunk)
