@@ -37,15 +37,16 @@ def test_a_time_that_has_passed_does_not_hold_it_up(alarm: Alarm) -> None:
 
 @pytest.mark.parametrize("until_s", [None, FOR_EVER_S])
 def test_a_ring_ends_the_wait(alarm: Alarm, until_s: float | None) -> None:
-    rung: list[float] = []
+    rung = []
 
     def ring() -> None:
-        rung.append(time.monotonic())
+        rung.append(True)
         alarm.ring()
 
     gevent.spawn_later(0.05, ring)
+    began = time.monotonic()
     alarm.wait(None if until_s is None else time.monotonic_ns() + round(until_s * 1e9))
-    assert rung and 0 <= time.monotonic() - rung[0] < 5
+    assert rung and time.monotonic() - began < FOR_EVER_S / 2
 
 
 def test_a_ring_that_nobody_heard_ends_the_next_wait_and_only_that(alarm: Alarm) -> None:
