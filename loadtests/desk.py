@@ -223,7 +223,8 @@ class Desk:
             if entry.wall_end and abs(entry.wall_end.offset_ns - entry.wall.offset_ns) > DRIFT_NOTE_NS:
                 moved_ms = (entry.wall_end.offset_ns - entry.wall.offset_ns) / 1e6
                 self.note(f"worker {worker}: its wall clock moved by {moved_ms:.1f} ms during the run")
-        run.notes += [*queue_notes(run.plan.scenario, run.entries.values()), *planned_notes(run.plan.scenario)]
+        run.notes += queue_notes(run.plan.scenario, run.entries.values())
+        run.notes += planned_notes(run.plan.scenario, run.entries.values())
         if run.inbox.foreign:
             self.note(f"{run.inbox.foreign} batches of another run were dropped")
 

@@ -4,13 +4,14 @@ The first turn of a conversation has a time of the plan. A later one is due when
 the answer before it, plus the pause. It joins the same timetable, so it is sent, refused and late as any planned call.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import gevent
 from gevent.queue import SimpleQueue
 
+from harness.errors import Outcome
 from harness.load.arrivals.plans import Arrival, global_plan, rate_in_words, share_of, source
 from harness.load.arrivals.timetable import Timetable
 from harness.load.arrivals.traces import TraceRow
@@ -20,8 +21,6 @@ from harness.load.conversations import (
     alone,
     begun,
     continued,
-    mean_pause_s,
-    mean_turns,
     ordinal_of,
     pause_s,
     prompt_of,
@@ -29,7 +28,7 @@ from harness.load.conversations import (
 )
 from harness.load.prompts import Prompt
 from harness.load.scenarios import Scenario, Workload
-from harness.records import StreamRecord
+from harness.records import StreamRecord, WorkerEntry
 from loadtests.dispatcher import BREATH_S, Dispatcher, in_flight_cap
 from loadtests.session import Session
 from loadtests.switchboard import Hear, Switchboard
@@ -94,6 +93,7 @@ class Planned:
         made = session.ahead.pop(question.ordinal, None)
         if self._board.in_flight >= in_flight_cap(session.plan):
             session.not_sent += 1
+            session.broken_off += session.plan.scenario.workload.turns is not None
             return
         prompt, talk = made or self._made(question)
         session.conversations += talk is not None and talk.turn == 1
@@ -140,25 +140,28 @@ class Planned:
 
     def _go_on(self) -> None:
         """Turns that were answered, one after the other: the next one of each is planned."""
+        session = self._session
         while (answer := self._answers.get()) is not None:
             talk, prompt, record, finished = answer
-            after = continued(self._session.setting, talk, prompt, (record, finished))
-            due_s = (record.ended_ns - self._session.began_ns) / 1e9 + pause_s(self._session.setting, talk)
-            if after is not None and due_s < self._session.plan.scenario.run_time_s:
-                self._dispatcher.join(iter([Arrival(due_s, talk=after)]))
+            after = continued(session.setting, talk, prompt, (record, finished))
+            due_s = (record.ended_ns - session.began_ns) / 1e9 + pause_s(session.setting, talk)
+            if due_s < session.plan.scenario.run_time_s:  # nothing is planned behind it
+                if after is not None:
+                    self._dispatcher.join(iter([Arrival(due_s, talk=after)]))
+                else:
+                    session.broken_off += record.outcome is not Outcome.CENSORED
             gevent.sleep(BREATH_S)  # many may end at once; planned calls go first
 
 
-def planned_notes(scenario: Scenario) -> list[str]:
-    """What a reader of planned conversations must know: what the rate was of, and whether it was reached in time."""
+def planned_notes(scenario: Scenario, workers: Iterable[WorkerEntry]) -> list[str]:
+    """What a reader of planned conversations must know: what the rate was of, and how many of them ended early."""
     workload, arrivals = scenario.workload, scenario.arrivals
     if workload.turns is None or not arrivals.open_loop:
         return []
     notes = [f"planned: {arrivals.kind} {rate_in_words(scenario)} on average; later turns follow their answers"]
-    thinking_s = (mean_turns(workload) - 1) * mean_pause_s(workload)
-    if scenario.warm_up_seconds() < thinking_s:
+    if broken_off := sum(entry.broken_off for entry in workers):
         notes.append(
-            f"the warm-up of {scenario.warm_up_seconds():g} s is shorter than a conversation, whose pauses alone take "
-            f"{thinking_s:.0f} s on average: requests/s still grew in the measure window"
+            f"{broken_off} conversations ended before their last turn (no answer to go on from, refused by our cap, or "
+            "too long for the model's context): their later turns were never planned"
         )
     return notes

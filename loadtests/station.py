@@ -301,6 +301,7 @@ class Station:
             final=final,
             engine_lost=self._board is not None and self._board.lost,
             not_sent=session.not_sent,
+            broken_off=session.broken_off,
             gc_pauses=self._board.live.pauses if self._board is not None else None,
             hot_path=self._board.hot_path if self._board is not None else None,
             queue=self.sender.entry if isinstance(self.sender, Feeder) else None,

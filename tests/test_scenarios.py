@@ -104,6 +104,17 @@ def test_the_list_fits_a_terminal() -> None:
     assert "poisson 0.5/s, a day's curve" in ended.out and "24 users, turns uniform(2,7)" in ended.out
 
 
+@pytest.mark.parametrize("kind", ["poisson", "constant"])
+def test_a_rate_of_conversations_is_forecast_in_both_and_with_all_their_turns(kind: str) -> None:
+    """3 requests/s for 300 s are 200 conversations of 4.5 turns; Poisson ones with six sigma to spare."""
+    ended = trueyield("run", "chat", "--endpoint", "simulator", "--rate", "3", "--arrivals", kind, "--dry-run")
+    assert ended.code == 0, ended.err
+    assert f"open loop: {kind} 3 requests/s = 0.667 conversations/s x 4.5 turns\n" in ended.out
+    begun = 201 if kind == "constant" else 286
+    calls = sum(turns_of(SCENARIOS["chat"].workload, 1, number) for number in range(begun))
+    assert f"worst case  {calls:,} calls" in ended.out
+
+
 def test_the_list_as_json_is_one_document() -> None:
     ended = trueyield("run", "--list", "--json")
     listed = {each["name"]: each for each in json.loads(ended.out)["scenarios"]}

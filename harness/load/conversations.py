@@ -120,11 +120,6 @@ def pause_s(setting: Setting, talk: Conversation) -> float:
     return 0.0 if text is None else _pauses(text).draw_s(setting.seed, ordinal_of(setting, talk), "think")
 
 
-def mean_pause_s(workload: Workload) -> float:
-    """Think time on average, s."""
-    return 0.0 if workload.think_time is None else _pauses(workload.think_time).mean
-
-
 def ordinal_of(setting: Setting, talk: Conversation) -> int:
     """Turns are numbered through: those of conversation 0 first. The ordinal fixes problem, lengths and pause."""
     workload = setting.workload

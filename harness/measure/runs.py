@@ -27,7 +27,7 @@ from harness.measure.results import EndpointResult, Mix, RunResult, SampledInter
 from harness.measure.sheet import output_tokens_inside, sheet_of
 from harness.measure.slopes import slopes_of
 from harness.measure.steady import Standing, standing_of
-from harness.measure.turns import turns_of
+from harness.measure.turns import below_rate, turns_of
 from harness.measure.use import Use, slos_of, use_of, useful_of
 from harness.measure.validity import invalid_reasons
 from harness.measure.window import Clocks, Window, clocks_of, window_of
@@ -259,6 +259,7 @@ def _notes(study: Study, grades: Mapping[str, Grade], biased: str | None) -> lis
     pause_ns = max((each.gc_pauses.max_ns for each in workers if each.gc_pauses), default=0)
     if pause_ns > LONG_PAUSE_NS:
         notes.append(f"garbage collection stopped an engine for up to {pause_ns / 1e6:.1f} ms: kernel stamps stay true")
+    notes += below_rate(study.folder.manifest.scenario, sheet.records, study.seconds)
     not_sent = sum(worker.not_sent for worker in workers)
     if not_sent:
         notes.append(f"{not_sent} planned requests were NOT SENT: our own cap on requests in flight refused them")

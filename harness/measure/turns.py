@@ -1,7 +1,8 @@
 """Turns: how a conversation grows. Records in; for each turn its prompts, its cache hits and its TTFT out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from statistics import fmean, median
+from typing import Any
 
 from harness.errors import DELIVERED
 from harness.measure.metrics import METRICS
@@ -10,6 +11,8 @@ from harness.records import StreamRecord
 
 #: later turns are told together with this one
 LAST_TURN = 32
+#: of the stated rate; less is told
+ENOUGH = 0.9
 
 
 def turns_of(records: Iterable[StreamRecord]) -> tuple[Turn, ...]:
@@ -19,6 +22,25 @@ def turns_of(records: Iterable[StreamRecord]) -> tuple[Turn, ...]:
         if record.turn is not None and record.stage == "measure" and record.outcome in DELIVERED:
             found.setdefault(min(record.turn, LAST_TURN), []).append(record)
     return tuple(_turn(number, found[number]) for number in sorted(found))
+
+
+def below_rate(scenario: Mapping[str, Any], records: Iterable[StreamRecord], seconds: float | None) -> list[str]:
+    """A note where conversations began at planned times, and the window saw fewer requests than the rate stands for.
+
+    `seconds`: length of the window. Levels and curves have no one rate.
+    """
+    arrivals = scenario.get("arrivals") or {}
+    own, moves = arrivals.get("rate_per_user"), arrivals.get("levels") or arrivals.get("curve")
+    if not (scenario.get("workload") or {}).get("turns") or not own or moves or not seconds:
+        return []
+    rate = own * scenario.get("users", 1)
+    planned = sum(record.stage == "measure" and record.planned_ns is not None for record in records) / seconds
+    if planned >= ENOUGH * rate:
+        return []
+    return [
+        f"{planned:.3g} requests/s were sent in the measure window, the rate stands for {rate:.3g}: conversations that "
+        "began before it had not come to all of their turns yet (a longer warm-up), few began, or some ended early"
+    ]
 
 
 def _turn(number: int, records: list[StreamRecord]) -> Turn:

@@ -143,6 +143,9 @@ def test_a_cap_that_refuses_ends_the_conversation_and_is_counted(simulator: Simu
     assert result.requests.planned == len(folder.records) + result.requests.not_sent
     assert any("NOT SENT" in note for note in result.notes)
     by_conversation(folder)
+    broken_off = folder.manifest.workers["w0"].broken_off
+    assert broken_off >= result.requests.not_sent, "of a conversation that was refused nothing more is asked"
+    assert any(note.startswith(f"{broken_off} conversations ended before") for note in folder.manifest.notes)
 
 
 def test_a_stopped_run_plans_nothing_more_and_keeps_what_was_open(simulator: Simulator, tmp_path: Path) -> None:
