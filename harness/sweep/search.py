@@ -22,8 +22,8 @@ Role = Literal["level", "search", "repeat", "confirm"]
 #: a level that misses its SLOs this often while requests queue says what every higher one would say
 HOPELESS_SHARE = 0.5
 #: requests that queue together meet or miss an SLO together: at the simulator's knee some fifty say as much as one that
-#: is independent, far below it few. With 25 a run of 900 requests that all met is clear; with 9 it was too often thought
-#: clear what was luck (searches in virtual time within 4 %: 97 % of 400 with 9, 99 % with 25, 98 % with 50)
+#: is independent, far below it few. With 25, a run of 900 requests that all met is clear; with 9, luck was too often
+#: taken for clearness (searches in virtual time within 4 %: 97 % of 400 with 9, 99 % with 25, 98 % with 50)
 ALIKE = 25
 
 
