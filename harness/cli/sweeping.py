@@ -21,6 +21,7 @@ from harness.report.screen.frontier import quoted_goal
 from harness.sweep.book import Asked, Book, Skipped, entry_of, load_of, write_book
 from harness.sweep.goals import goal_named
 from harness.sweep.search import Next, Trial, next_run, skipped
+from harness.sweep.seeds import seed_of
 
 #: From harmless to worst; a run that ends with one of the last two ends the sweep.
 _SEVERITY = (ExitCode.PASSED, ExitCode.GATE_FAILED, ExitCode.INVALID, ExitCode.BAD_INPUT, ExitCode.BUG)
@@ -83,7 +84,8 @@ class Sweeping:
     def _run(self, step: Next) -> ExitCode | None:
         """None: the cap is spent."""
         name = self._name(step)
-        place = [step.level.option, f"--out={self._folder}", f"--run-id={name}"]
+        seed = seed_of(self._order.seed, step.role, name)
+        place = [step.level.option, f"--out={self._folder}", f"--run-id={name}", f"--seed={seed}"]
         if step.level.unit == "rate":  # a backlog that grows without bound has said all that it can
             place.append("--stop-when-oversaturated")
         if self._order.max_usd is not None:  # one cap for the whole command
@@ -157,7 +159,6 @@ def _child_flags(order: Order, setting: Setting) -> list[str]:
         ("--extra-body", order.extra_body or None),
         ("--max-requests", order.max_requests),
         ("--metrics-port", setting.metrics_port),
-        ("--seed", order.seed),
         *(("--header", text) for text in order.headers),
     ]
     return [order.scenario, "--yes", *(f"{name}={value}" for name, value in pairs if value is not None)]

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 from locust_processes import environment, trueyield
@@ -15,8 +16,10 @@ from harness.errors import ExitCode
 from harness.load.orders import Order
 from harness.records import read_manifest
 from harness.report.contents import read_run_contents
-from harness.sweep.book import Asked, Book
+from harness.sweep.book import Asked, Book, read_book
 from harness.sweep.levels import read_levels
+from harness.sweep.search import Next
+from harness.sweep.seeds import seed_of
 
 
 def call(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -53,6 +56,7 @@ def test_a_sweep_of_the_embedded_simulator(tmp_path: Path) -> None:
         manifest = read_manifest(folder / level["run"])
         assert manifest.finished and manifest.scenario["users"] == level["users"]
         assert manifest.scenario["run_time_s"] == 3 and manifest.scenario["workload"]["max_tokens"] == 64
+        assert manifest.seed == seed_of(1, level.get("role", "level"), level["run"])
         assert (folder / level["run"] / "economics.json").exists()
     assert (folder / "report.html").exists()
 
@@ -113,6 +117,39 @@ def test_one_cap_for_all_levels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     setting = Setting(providers=None, out=tmp_path, processes=1, metrics_port=None, yes=True)
     sweeping.Sweeping(tmp_path, Book(sweep_id="test", asked=asked), asked, order, setting).finish()
     assert caps == [1.0, pytest.approx(0.6)], "the third level is not run: the cap is spent"
+
+
+def test_only_levels_that_were_asked_for_ask_the_same_and_a_resumed_sweep_draws_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a search, a repeat or a rerun draws hangs on its name, however often the sweep was begun."""
+    steps = [Next(level=level, role="level", why="") for level in read_levels("2,4", "rate")]
+    steps += [Next(level=steps[0].level, role="repeat", why="")] * 2 + [
+        Next(level=steps[1].level, role="confirm", why="")
+    ]
+
+    def seeds_of(book: Book, left: list[Next]) -> list[str]:
+        drawn, coming = [], iter([*left, None])
+        monkeypatch.setattr(sweeping.Sweeping, "_next", lambda self: next(coming))
+        monkeypatch.setattr(sweeping, "_is_finished", lambda folder: True)
+
+        def run(self: object, arguments: list[str], *, quiet: bool = False) -> ExitCode:
+            drawn.extend(word for word in arguments if word.startswith("--seed") and arguments[0] == "run")
+            return ExitCode.PASSED
+
+        monkeypatch.setattr(sweeping._Child, "run", run)
+        order = Order(endpoint="simulator", scenario="quick", seed=7)
+        setting = Setting(providers=None, out=tmp_path, processes=1, metrics_port=None, yes=True)
+        sweeping.Sweeping(tmp_path, book, Asked(levels=()), order, setting).finish()
+        return drawn
+
+    whole = seeds_of(Book(sweep_id="test"), steps)
+    assert whole[:2] == ["--seed=7"] * 2
+    assert len(set(whole)) == 4
+    begun = read_book(tmp_path)
+    for made in range(len(steps)):
+        resumed = msgspec.structs.replace(begun, levels=begun.levels[:made])
+        assert seeds_of(resumed, steps[made:]) == whole[made:]
 
 
 def test_a_level_that_nobody_can_price_has_spent_its_cap(tmp_path: Path) -> None:
