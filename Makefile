@@ -29,11 +29,11 @@ check: setup  ## ruff and mypy
 	$(BIN)/mypy
 
 test: setup  ## the Python tests and a real llama.cpp server
-	$(BIN)/python -m pytest -m "not system and not soak and not timing and not vllm" -n 3 --dist worksteal
+	$(BIN)/python -m pytest -m "not system and not soak and not timing and not vllm" -n 2 --dist worksteal
 	$(BIN)/python -m pytest -m "timing and not system and not soak"
 
 test-system: setup  ## Chromium, Prometheus, network namespaces (Debian parts; see .ci/run)
-	$(BIN)/python -m pytest -m system
+	$(BIN)/python -m pytest -m system -n 2 --dist loadfile
 
 test-vllm: setup .venv-vllm/.ready  ## a real vLLM on the CPU (x86-64 with AVX2, 3 GB of disk, 4 GB of memory)
 	$(BIN)/python -m pytest -m vllm tests/vllm

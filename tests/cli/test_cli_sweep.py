@@ -24,9 +24,10 @@ from harness.sweep.seeds import seed_of
 
 def call(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = trueyield("sweep", *arguments)
-    return subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=100)
+    return subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=200)
 
 
+@pytest.mark.timeout(240)
 def test_a_sweep_of_the_embedded_simulator(tmp_path: Path) -> None:
     """A sweep that got no further than its first level is resumed, as it was asked and with nothing said again: each
     level is run once, the best one again, and one report is over all."""
@@ -61,6 +62,7 @@ def test_a_sweep_of_the_embedded_simulator(tmp_path: Path) -> None:
     assert (folder / "report.html").exists()
 
 
+@pytest.mark.timeout(240)
 def test_a_sweep_of_rates(tmp_path: Path) -> None:
     load = ["quick", "--endpoint", "simulator", "--run-time", "3s", "--max-tokens", "64", "--out", "runs"]
     done = call(tmp_path, *load, "--rate", "4,8", "--arrivals", "constant", "--no-confirm", "--at", "1,100000")

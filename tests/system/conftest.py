@@ -34,7 +34,8 @@ def sweep_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short sweep of the embedded simulator."""
     out = tmp_path_factory.mktemp("sweep")
     ended = trueyield(
-        "sweep", "reasoning", "--endpoint", "simulator", "--users", "2,8", "--run-time", "8s", "--out", out
-    )
+        "sweep", "reasoning", "--endpoint", "simulator", "--users", "2,8", "--run-time", "8s", "--out", out,
+        seconds=200,
+    )  # fmt: skip
     assert ended.code == 0, ended.out + ended.err
     return only_run(out)

@@ -142,7 +142,7 @@ def clone(tmp_path: Path) -> Path:
 
 
 @pytest.mark.system
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("block", [block for block in BLOCKS if not all(map(MAKE.fullmatch, block.commands))], ids=str)
 def test_every_shown_command_ends_with_0(block: Block, clone: Path, tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
@@ -181,7 +181,7 @@ def _bash(script: str, cwd: Path) -> tuple[int, str]:
         start_new_session=True,
     ) as session:
         try:
-            said, _ = session.communicate(timeout=140)
+            said, _ = session.communicate(timeout=230)
         finally:
             if session.poll() is None:
                 os.killpg(session.pid, signal.SIGKILL)
