@@ -128,8 +128,9 @@ def test_a_turn_that_fails_ends_its_conversation_and_the_user_begins_another(ser
 
     folder, received = talk_to(serve(breaks_off), tmp_path)
     talks = by_conversation(folder)
-    whole = [records for records in talks.values() if len(records) == 2]
-    assert len(whole) >= 2 and all(records[1].outcome in FAILED for records in whole)
+    second = [records[1].outcome for records in talks.values() if len(records) == 2]
+    failed = [outcome for outcome in second if outcome is not Outcome.CENSORED]  # the end of the run may be first
+    assert len(failed) >= 2 and set(failed) <= FAILED
     assert {len(messages) for messages in received} == {1, 3}, "no third turn was ever asked"
     assert sorted(talks) == list(range(len(talks)))
 

@@ -1,12 +1,11 @@
 """Conversations that begin at planned times, in real Locust processes: which turns are planned when, and none lost."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from locust_processes import MODEL, Folder, Simulator, free_port, locust, process, run_folder, stop, wait_for
+from locust_processes import MODEL, Folder, Simulator, free_port, locust, process, run_folder, started, stop, wait_for
 
 from harness.errors import FAILED, Outcome
 from harness.load.calls import Finished
@@ -151,10 +150,9 @@ def test_a_cap_that_refuses_ends_the_conversation_and_is_counted(simulator: Simu
 def test_a_stopped_run_plans_nothing_more_and_keeps_what_was_open(simulator: Simulator, tmp_path: Path) -> None:
     arguments = command(simulator, tmp_path, "{kind: poisson, rate: 15}", think_time="0.3", seconds=60)
     with process(arguments, tmp_path) as child:
-        wait_for(lambda: (tmp_path / "latest").exists())
-        time.sleep(3)
+        folder = started(tmp_path, 6)
+        wait_for(lambda: any(b'"turn":2' in file.read_bytes() for file in folder.path.rglob("*.jsonl")))
         assert stop(child) in (0, 3, 4)
-    folder = run_folder(tmp_path)
     assert folder.manifest.finished and folder.manifest.stages is not None
     assert 5 < len(folder.records) < 200
     stopped_s = ((folder.manifest.stages.measure_end_ns or 0) - began_ns(folder)) / 1e9
