@@ -26,6 +26,7 @@ _proper: set[bytes] = set()
 _MOST_KNOWN = 8192
 _LONGEST_KNOWN = 32
 _HEX = re.compile(rb"[1-9a-f][0-9a-f]{0,7}")
+_LONGEST_LINE = 8 + 2
 _SECOND = 1_000_000_000
 
 _unpack_timespec = struct.Struct("@qq").unpack
@@ -86,11 +87,13 @@ class Taken:
     def _take_several(self, read: bytes, arrival_ns: int, read_ns: int) -> bool:
         """Chunks that came in one read: all of them are taken, or none."""
         texts: list[bytes] = []
-        around = len(self._before) + len(self._after)
-        while read:
-            line, _, rest = read.partition(b"\r\n")
+        at, around = 0, len(self._before) + len(self._after)
+        while at < len(read):
+            end = read.find(b"\r\n", at, at + _LONGEST_LINE)
+            line = read[at : max(at, end)]
             size = int(line, 16) if _HEX.fullmatch(line) else 0
-            chunk, read = rest[: size + 2], rest[size + 2 :]
+            at = end + 2 + size + 2
+            chunk = read[end + 2 : at]
             text = chunk.removeprefix(self._before).removesuffix(self._after)
             if len(chunk) != size + 2 or len(text) != len(chunk) - around or not _is_proper(text):
                 return False
