@@ -84,6 +84,9 @@ def play(steps: list[tuple[Any, ...]], taken: Any) -> list[Any]:
 
 @settings(max_examples=1500, deadline=None)
 @given(_steps)
+@example(
+    [("open", b"", b""), ("take", b"abcdef", 1, 1), ("take", b"2\r\nab\r\n" * 2, 1, 1), ("take", b"2\r\nabcd", 1, 1)]
+)
 @example([("open", BEFORE, AFTER), *[("take", framed(b"a" * size), 1, 1) for size in range(300)]])
 def test_both_forms_do_the_same(compiled: ModuleType, steps: list[tuple[Any, ...]]) -> None:
     steps = [("open", BEFORE, AFTER), *steps]

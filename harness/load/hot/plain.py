@@ -25,8 +25,7 @@ _CONTROLS = bytes(range(32))
 _proper: set[bytes] = set()
 _MOST_KNOWN = 8192
 _LONGEST_KNOWN = 32
-_HEX = re.compile(rb"[1-9a-f][0-9a-f]{0,7}")
-_LONGEST_LINE = 8 + 2
+_SIZE_LINE = re.compile(rb"([1-9a-f][0-9a-f]{0,7})\r\n")
 _SECOND = 1_000_000_000
 
 _unpack_timespec = struct.Struct("@qq").unpack
@@ -89,13 +88,13 @@ class Taken:
         texts: list[bytes] = []
         at, around = 0, len(self._before) + len(self._after)
         while at < len(read):
-            end = read.find(b"\r\n", at, at + _LONGEST_LINE)
-            line = read[at : max(at, end)]
-            size = int(line, 16) if _HEX.fullmatch(line) else 0
-            at = end + 2 + size + 2
-            chunk = read[end + 2 : at]
+            line = _SIZE_LINE.match(read, at)
+            if line is None:
+                return False
+            at = line.end() + int(line[1], 16) + 2
+            chunk = read[line.end() : at]
             text = chunk.removeprefix(self._before).removesuffix(self._after)
-            if len(chunk) != size + 2 or len(text) != len(chunk) - around or not _is_proper(text):
+            if at > len(read) or len(text) != len(chunk) - around or not _is_proper(text):
                 return False
             texts.append(text)
         text_bytes = self._text_bytes + sum(map(len, texts))
