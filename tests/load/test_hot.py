@@ -82,7 +82,7 @@ def play(steps: list[tuple[Any, ...]], taken: Any) -> list[Any]:
     return [*seen, taken.hand_over()]
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(_steps)
 @example(
     [("open", b"", b""), ("take", b"abcdef", 1, 1), ("take", b"2\r\nab\r\n" * 2, 1, 1), ("take", b"2\r\nabcd", 1, 1)]
@@ -93,7 +93,7 @@ def test_both_forms_do_the_same(compiled: ModuleType, steps: list[tuple[Any, ...
     assert play(steps, compiled.Taken()) == play(steps, plain.Taken())
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(_reads())
 def test_what_is_taken_is_what_json_says(compiled: ModuleType, read: bytes) -> None:
     for form in (plain, compiled):

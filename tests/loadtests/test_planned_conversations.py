@@ -116,7 +116,7 @@ def test_every_turn_is_planned_behind_its_answer_and_its_pause_and_none_is_lost(
     result = measure(folder.path)
     assert result.requests.planned == len(folder.records) and result.requests.not_sent == 0
     assert any("12 requests/s = 4 conversations/s x 3 turns" in note for note in folder.manifest.notes)
-    assert len(result.turns) >= 3 and result.turns[1].input_tokens > result.turns[0].input_tokens  # type: ignore[operator]
+    assert len(result.turns) >= 2 and result.turns[1].input_tokens > result.turns[0].input_tokens  # type: ignore[operator]
 
 
 def test_the_same_seed_plans_the_same_conversations_on_one_worker_and_on_two(
