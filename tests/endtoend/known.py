@@ -69,5 +69,5 @@ def run_known(home: Path) -> None:
             "run", "reasoning", "--endpoint", "known", "--providers", home / "providers.yaml", "--users", USERS,
             "--run-time", "20s", "--out", home / "out",
         )  # fmt: skip
-        assert ended.code == 0, ended.err
+        assert ended.code in (0, 4), ended.err  # 4: a busy machine; a page asserts that it was not
         server.stop()

@@ -39,6 +39,7 @@ READ_BYTES = LAYERS * (2 * HIDDEN * HIDDEN + 2 * HIDDEN * KV_WIDTH + 3 * HIDDEN 
 READ_BYTES += VOCAB * HIDDEN  # the head; the input table is a look-up
 KV_BYTES = 2 * KV_WIDTH * LAYERS * 2
 BYTES_PER_S = GPUS * 3.35e12
+LATE_S = 0.01
 
 
 class ByHand:
@@ -62,6 +63,8 @@ class ByHand:
         self.useful = [t for t in self.window if right[t["request_id"]].right]
         self.wrong = [t for t in self.window if not right[t["request_id"]].right]
         self.in_flight = _mean_running([(t["arrived_ns"], t["ended_ns"]) for t in mine], begin, end)
+        # A request's begin and end are stamped on both sides; beside other work the reader's end may be this late.
+        self.held = self.edge + len(self.window) * LATE_S / (self.in_flight * self.seconds)
         self.decoding = _mean_running([(t["delta_ns"][0], t["delta_ns"][-1]) for t in mine], begin, end)
 
 
@@ -212,6 +215,10 @@ def _sum_of(key: str, figures: dict[str, float]) -> float:
     return {"yield_ratio": 1, "gross_margin": -1}.get(part, 0) + figures[key]
 
 
+def _tolerance(key: str, hand: ByHand) -> float:
+    return hand.held if key == "owner.users_per_gpu" else hand.edge
+
+
 #: figures that are checked as a whole below, or are no figures
 APART = ("waterfall.", "buyer_waterfall.steps.", "intervals.", "schema")
 
@@ -225,7 +232,7 @@ def test_every_figure(known: Path) -> None:
     wrong = {
         key: (judged[key], wanted[key])
         for key in wanted
-        if not math.isclose(_sum_of(key, judged), _sum_of(key, wanted), rel_tol=hand.edge, abs_tol=1e-9)
+        if not math.isclose(_sum_of(key, judged), _sum_of(key, wanted), rel_tol=_tolerance(key, hand), abs_tol=1e-9)
     }
     assert not wrong
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.endtoend.command import load, only_run, simulator, trueyield
-from tests.endtoend.known import CACHED, GPUS, HOUR, IN, OUT
+from tests.endtoend.known import CACHED, GPUS, HOUR, IN, OUT, USERS
 
 
 @pytest.fixture
@@ -49,14 +49,15 @@ def test_owner_and_yield(run: Path, truths: list[dict[str, Any]]) -> None:
     )
     seconds = (end - begin) / 1e9
     cost_usd = GPUS * HOUR / 3600 * seconds
-    assert economics["owner"]["usd_per_mtok_output_allin"] == pytest.approx(cost_usd / tokens * 1e6, rel=1e-3)
+    edge = max(1e-3, 2 * USERS / tokens)  # of each stream one step may lie on both sides of a window's edge
+    assert economics["owner"]["usd_per_mtok_output_allin"] == pytest.approx(cost_usd / tokens * 1e6, rel=edge)
     in_window = [truth for truth in truths if begin <= truth["arrived_ns"] < end]
     usd_per_token = sum(map(_usd, in_window)) / sum(truth["output_tokens"] for truth in in_window)
     revenue_usd = tokens * usd_per_token
     assert economics["yield_basis"] == "seller"
-    assert 1 + economics["yield_ratio"] == pytest.approx(revenue_usd / cost_usd, rel=1e-3)
+    assert 1 + economics["yield_ratio"] == pytest.approx(revenue_usd / cost_usd, rel=edge)
     assert economics["gross_margin"] == pytest.approx(1 - cost_usd / revenue_usd, rel=1e-2)
-    assert economics["break_even_utilisation"] == pytest.approx(cost_usd / revenue_usd, rel=1e-3)
+    assert economics["break_even_utilisation"] == pytest.approx(cost_usd / revenue_usd, rel=edge)
 
 
 @pytest.mark.timing

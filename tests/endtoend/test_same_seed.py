@@ -1,12 +1,16 @@
 """Two runs with one seed against a server that caches prefixes: cold prompts are equal in TTFT and $, warm ones not."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from harness.records import StreamRecord, read_records
 from tests.endtoend.command import load, only_run, simulator, trueyield
+from tests.machine import quietest
 
 pytestmark = pytest.mark.timing
 
@@ -34,13 +38,18 @@ warm_up_s: 1
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Two cold runs one after the other on one server, beside them two as they are on another, all with seed 7."""
-    homes = {cache: tmp_path_factory.mktemp(cache) for cache in ("cold", "as_is")}
+    return quietest(tmp_path_factory.mktemp("same"), _both)[1]
+
+
+def _both(home: Path) -> dict[str, Any]:
+    caches = ("cold", "as_is")
     with ThreadPoolExecutor() as pool:
-        found = pool.map(lambda cache: _two_runs(homes[cache], cache), homes)
-    return {f"{cache} {number}": run for cache, runs in zip(homes, found, strict=True) for number, run in runs}
+        found = pool.map(lambda cache: _two_runs(home / cache, cache), caches)
+    return {f"{cache} {number}": run for cache, runs in zip(caches, found, strict=True) for number, run in runs}
 
 
 def _two_runs(home: Path, cache: str) -> list[tuple[int, dict[str, Any]]]:
+    home.mkdir()
     found = []
     with simulator(home, "--preset", "demo", "--model", "m") as server:
         (home / "providers.yaml").write_text(PROVIDERS.format(url=server.url))
@@ -52,22 +61,33 @@ def _two_runs(home: Path, cache: str) -> list[tuple[int, dict[str, Any]]]:
                 "run", scenario, "--endpoint", "known", "--providers", home / "providers.yaml", "--seed", 7,
                 "--out", out,
             )  # fmt: skip
-            assert ended.code == 0, ended.err
+            assert ended.code in (0, 4), ended.err  # 4: a busy machine
             folder = only_run(out)
-            found.append((number, {"run": load(folder, "run.json"), "buyer": load(folder, "economics.json")["buyer"]}))
+            with (folder / "records.jsonl").open("rb") as lines:
+                ttft_s = [_ttft_s(record) for record in read_records(lines) if record.stage == "measure"]
+            buyer = load(folder, "economics.json")["buyer"]
+            found.append((number, {"run": load(folder, "run.json"), "buyer": buyer, "ttft_s": ttft_s}))
     return found
 
 
+def _ttft_s(record: StreamRecord) -> float:
+    assert record.sent_last_ns is not None
+    firsts = [at for at in (record.first_reasoning_ns, record.first_answer_ns) if at is not None]
+    return (min(firsts) - record.sent_last_ns) / 1e9 if firsts else math.inf
+
+
 def _figures(of: dict[str, Any]) -> tuple[float, float, float]:
-    """Median TTFT, USD per million tokens of this run's mix, and cached over input tokens."""
-    run = of["run"]
-    tokens = run["window_tokens"]
-    return run["metrics"]["ttft_s"]["p50"], of["buyer"]["usd_per_mtok_blended"], tokens["cached"] / tokens["input"]
+    """TTFT, USD per million tokens of this run's mix, and cached over input tokens.
+
+    TTFT is the lower quartile: what a shared host takes away makes some prompts slower, none faster."""
+    tokens = of["run"]["window_tokens"]
+    ttft_s = float(np.quantile(of["ttft_s"], 0.25))
+    return ttft_s, of["buyer"]["usd_per_mtok_blended"], tokens["cached"] / tokens["input"]
 
 
 def test_cold_runs_are_equal(runs: dict[str, Any]) -> None:
     (ttft, usd, hits), (ttft_again, usd_again, hits_again) = _figures(runs["cold 1"]), _figures(runs["cold 2"])
-    assert runs["cold 1"]["run"]["metrics"]["ttft_s"]["n"] >= 8
+    assert min(len(runs[name]["ttft_s"]) for name in ("cold 1", "cold 2")) >= 8
     assert hits == hits_again == 0
     assert ttft_again == pytest.approx(ttft, rel=0.10) and usd_again == pytest.approx(usd, rel=0.005)
 

@@ -1,7 +1,6 @@
 """The main job against a simulator that wrote down what it really did: counts equal, times within a stated error."""
 
 import json
-import re
 import urllib.request
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from harness.records import read_records
 from tests.endtoend.command import load, only_run, simulator, trueyield
 from tests.endtoend.known import OVERRUN_MS
+from tests.machine import near, stalls_in
 
 
 @pytest.mark.timing
@@ -34,10 +34,6 @@ def _records_are_true(home: Path) -> None:
     """Counts and times of the run in out/ against the simulator's own, in truth.jsonl."""
     lines = (home / "truth.jsonl").read_text().splitlines()
     truths = {truth["request_id"]: truth for truth in map(json.loads, lines)}
-    # a host that takes the core away for a quarter of a second makes a step late; its stamps stay true;
-    # more than one in five seconds of such moments is no machine to judge times on
-    late = re.search(rf"; (\d+) overruns \(> {OVERRUN_MS} ms\)", (home / "simulator.log").read_text())
-    assert late is not None and int(late[1]) <= 4
     folder = only_run(home / "out")
     with (folder / "records.jsonl").open("rb") as file:
         records = {record.request_id: record for record in read_records(file)}
@@ -46,6 +42,7 @@ def _records_are_true(home: Path) -> None:
         load(folder, "manifest.json")["preflight"]["request_id"]
     }
     assert set(records) <= set(truths)
+    stalls = stalls_in(home)
     errors_ms = []
     completed = 0
     for request_id, record in records.items():
@@ -56,7 +53,8 @@ def _records_are_true(home: Path) -> None:
             assert record.output_tokens == truth["output_tokens"]
             assert record.reasoning_tokens == truth["reasoning_tokens"]
             assert record.deltas == len(truth["delta_ns"])
-        if record.first_reasoning_ns and record.sent_last_ns:
+        stamps = (record.sent_last_ns, record.first_reasoning_ns)
+        if record.first_reasoning_ns and record.sent_last_ns and not any(near(stalls, at, 0.02) for at in stamps):
             seen = record.first_reasoning_ns - record.sent_last_ns
             errors_ms.append((seen - (truth["delta_ns"][0] - truth["arrived_ns"])) / 1e6)
     assert completed > 60

@@ -5,13 +5,9 @@ above everything else, notes when that was, and the calls of those moments are t
 """
 
 import json
-import os
 import random
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +16,7 @@ import pytest
 from harness.measure.runs import measure
 from harness.records import Manifest
 from tests.loadtests.locust_processes import MODEL, free_port, locust, process, run_folder, simulate
+from tests.machine import watched
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(300)]
 
@@ -35,42 +32,6 @@ arrivals: {{kind: trace, trace: trace.jsonl, time_scale: {SCALE}}}
 """
 #: judged: sent - planned
 P99_MS = 5.0
-#: Prints "begin end" (monotonic s) of each time in which its CPU did not run it for 4 ms.
-WATCH = """
-import os, sys, time
-os.sched_setaffinity(0, {int(sys.argv[1])})
-os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(99))
-print(0, 0, flush=True)
-last = time.monotonic()
-while True:
-    time.sleep(0.0005)
-    now = time.monotonic()
-    if now - last > 0.004:
-        print(last, now, flush=True)
-    last = now
-"""
-
-
-@contextmanager
-def watched(folder: Path) -> Iterator[Callable[[], list[tuple[float, float]]]]:
-    """While it lasts, the CPUs are watched; afterwards the stalls can be asked for. None where that is not allowed."""
-    files = {cpu: folder / f"stalls-{cpu}" for cpu in os.sched_getaffinity(0)}
-    watches = []
-    for cpu, file in files.items():
-        with file.open("w") as out:
-            words = [sys.executable, "-c", WATCH, str(cpu)]
-            watches.append(subprocess.Popen(words, stdout=out, stderr=subprocess.DEVNULL))
-    try:
-        yield lambda: [_pair(line) for file in files.values() for line in file.read_text().splitlines()]
-    finally:
-        for watch in watches:
-            watch.kill()
-            watch.wait()
-
-
-def _pair(line: str) -> tuple[float, float]:
-    begin, end = map(float, line.split())
-    return begin, end
 
 
 def rows(seed: int = 7) -> Iterator[str]:
@@ -107,8 +68,8 @@ def test_every_row_leaves_once_at_its_time(workers: int, tmp_path: Path, outcome
     assert late_ms.min() >= 0, "nothing leaves before its time"
     _on_the_plan(folder.manifest, lines, folder.records)
     held_up = np.zeros(len(planned), bool)
-    for begin, end in stalls():
-        held_up |= (planned < end) & (left > begin)
+    for stall in stalls():
+        held_up |= (planned < stall.end_s) & (left > stall.begin_s)
     p50, p99, most = np.quantile(late_ms[~held_up], [0.5, 0.99, 1])
     outcome(
         f"trace of {len(lines)} rows at {SCALE}x, {workers} workers, sent - planned",
