@@ -22,8 +22,10 @@ COLUMNS = (
     "load",
     "CPU us/delta (engine + Locust)",
     "CPU ms/request",
-    "TTFT error ms, mean / p99",
-    "ITL error ms, mean / p99",
+    "TTFT error ms, mean / p99: points",
+    "all",
+    "ITL error ms, mean / p99: points",
+    "all (share of deltas that are intervals)",
     "cold TTFT error",
     "RSS MB, median of the run (peak)",
     "truth late us, p99",
@@ -77,8 +79,8 @@ def row(load: Load, *, blocked: bool = False) -> str:
     return (
         f"| {load.streams} @{load.interval_ms:g} ms{', TLS' if load.tls else ''} | {per_delta:.1f} "
         f"({engine * 1e6 / deltas:.1f} + {locust * 1e6 / deltas:.1f}) | {per_delta * load.deltas / 1e3:.2f} "
-        f"| {warmed['ttft']} | {warmed['itl']} | {warmed['cold']} | {usage.rss_mb:.0f} ({usage.peak_mb:.0f}) "
-        f"| {server['late_us']['p99']} |"
+        f"| {warmed['ttft_points']} | {warmed['ttft']} | {warmed['itl_points']} | {warmed['itl']} | {warmed['cold']} "
+        f"| {usage.rss_mb:.0f} ({usage.peak_mb:.0f}) | {server['late_us']['p99']} |"
     )
 
 
@@ -94,9 +96,14 @@ def measure(load: Load, folder: Path, blocked: bool) -> tuple[Usage, dict[str, s
     (run,) = [path for path in (folder / "out").iterdir() if path.is_dir() and not path.is_symlink()]
     truths = read_truth(folder / "truth.jsonl")
     warmed, cold = split_by_connection(run)
-    ttft, itl = stamp_errors(warmed, truths)
-    cold_ttft, _ = stamp_errors(cold, truths)
-    errors = {"ttft": spread(ttft), "itl": spread(itl), "cold": spread(cold_ttft)}
+    seen = stamp_errors(warmed, truths)
+    errors = {
+        "ttft": spread(seen.ttft),
+        "ttft_points": spread(seen.ttft_points),
+        "itl": f"{spread(seen.itl)} ({seen.interval_share:.3%})",
+        "itl_points": spread(seen.itl_points),
+        "cold": spread(stamp_errors(cold, truths).ttft),
+    }
     finished = len(warmed) + len(cold)
     if finished != load.streams * load.rounds and load.streams > 4:
         print(f"  {finished} of {load.streams * load.rounds} requests recorded", file=sys.stderr)

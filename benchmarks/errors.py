@@ -1,6 +1,7 @@
 """Records against truth: TTFT and ITL errors, delta by delta."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -23,10 +24,24 @@ def read_truth(path: Path) -> dict[str, Truth]:
     return {truth.request_id: truth for truth in map(decoder.decode, path.read_bytes().splitlines())}
 
 
-def stamp_errors(records: Iterable[StreamRecord], truths: dict[str, Truth]) -> tuple[np.ndarray, np.ndarray]:
-    """(TTFT errors, ITL errors) in ms, over completed requests whose every delta was seen."""
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Ours minus the truth, ms; requests that completed and whose every delta was seen."""
+
+    ttft: np.ndarray  # of all requests
+    ttft_points: np.ndarray  # of requests whose first delta has an arrival that the record gives as a point
+    itl: np.ndarray  # of all gaps
+    itl_points: np.ndarray  # of gaps between two such deltas
+    interval_share: float  # of deltas that the record gives as an interval: they shared a read with a later one
+
+
+def stamp_errors(records: Iterable[StreamRecord], truths: dict[str, Truth]) -> Errors:
+    """Delta by delta. The kernel keeps the newest stamp of what one read takes: equal offsets are one read."""
     ttft: list[float] = []
-    itl: list[np.ndarray] = []
+    first_is_point: list[bool] = []
+    itl: list[np.ndarray] = [np.empty(0)]
+    between: list[np.ndarray] = [np.empty(0, bool)]
+    shared = deltas = 0
     for record in records:
         truth = truths.get(record.request_id)
         if truth is None or truth.aborted or record.delta_offsets is None or record.sent_last_ns is None:
@@ -37,7 +52,18 @@ def stamp_errors(records: Iterable[StreamRecord], truths: dict[str, Truth]) -> t
             raise SystemExit(f"{record.request_id}: {len(seen)} deltas recorded, {len(true)} sent")
         ttft.append(float(seen[0] - true[0]))
         itl.append(np.diff(seen) - np.diff(true))
-    return np.asarray(ttft), np.concatenate(itl) if itl else np.empty(0)
+        point = np.append(seen[1:] != seen[:-1], True)
+        first_is_point.append(bool(point[0]))
+        between.append(point[1:] & point[:-1])
+        shared, deltas = shared + int((~point).sum()), deltas + len(point)
+    firsts, gaps = np.asarray(ttft), np.concatenate(itl)
+    return Errors(
+        ttft=firsts,
+        ttft_points=firsts[np.asarray(first_is_point, bool)],
+        itl=gaps,
+        itl_points=gaps[np.concatenate(between)],
+        interval_share=shared / max(deltas, 1),
+    )
 
 
 def split_by_connection(folder: Path) -> tuple[list[StreamRecord], list[StreamRecord]]:

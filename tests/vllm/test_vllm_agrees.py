@@ -25,6 +25,15 @@ PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
 #: load of the machine (docs/performance.md): that part is measured by `stamps`, not tolerated.
 MOST_TTFT_DIFFERENCE_MS = 3.0
 MOST_WAY_OUT_MS = 0.5
+#: Answers of one length end in one step, and their users ask again in one moment: each would then wait for the HTTP
+#: work of those before it, outside the server's own clock. Real users do not march in step.
+SCENARIO = """
+description: answers of different lengths
+workload: {families: [arithmetic, countdown], difficulty: 1, max_tokens: 64, osl: "uniform(16,48)", fixed_length: true}
+run_time_s: 10
+warm_up_s: 0
+stop_timeout_s: 15
+"""
 
 
 @dataclass(frozen=True)
@@ -130,14 +139,16 @@ def test_tokens_and_first_token_agree_with_the_server(users: int, server: Server
 
 def measured(users: int, server: Server, out: Path) -> Both:
     """One run of ten seconds between two readings of the server's counters."""
+    scenario = out / "apart.yaml"
+    scenario.write_text(SCENARIO)
     before = counters(server.url)
     ended = trueyield(
-        "run", "quick", "--endpoint", server.url, "--model", "tiny", "--users", users, "--run-time", "10s",
-        "--max-tokens", 32, "--extra-body", '{"ignore_eos": true}', "--out", out,
+        "run", scenario, "--endpoint", server.url, "--model", "tiny", "--users", users,
+        "--extra-body", '{"ignore_eos": true}', "--out", out / "runs",
     )  # fmt: skip
     assert ended.code in (0, 3), ended.err  # its answers are gibberish: a gate on usefulness may fail
     grown = {name: value - before.get(name, 0.0) for name, value in counters(server.url).items()}
-    folder = only_run(out)
+    folder = only_run(out / "runs")
     with (folder / "records.jsonl").open("rb") as lines:
         records = list(read_records(lines))
     assert len(records) > 10

@@ -35,8 +35,8 @@ def write(folder: Path) -> None:
     fast.save_pretrained(folder)
     torch.manual_seed(7)
     config = LlamaConfig(
-        vocab_size=tokenizer.get_vocab_size(), hidden_size=128, intermediate_size=256, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=4, max_position_embeddings=4096, initializer_range=0.2,
+        vocab_size=tokenizer.get_vocab_size(), hidden_size=384, intermediate_size=1024, num_hidden_layers=6,
+        num_attention_heads=6, num_key_value_heads=6, max_position_embeddings=4096, initializer_range=0.2,
         bos_token_id=0, eos_token_id=1, tie_word_embeddings=False,
     )  # fmt: skip
     model = LlamaForCausalLM(config)
