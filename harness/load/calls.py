@@ -59,7 +59,7 @@ class Identity(msgspec.Struct, frozen=True, array_like=True):
     model: str
     scenario: str
     stage: Stage
-    started_ns: int
+    started_ns: int  # of a call with a `send_ns` the engine says when it began
     planned_ns: int | None = None
     prompt_id: str | None = None
     family: str | None = None

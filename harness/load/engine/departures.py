@@ -27,11 +27,6 @@ class Departures:
         """Readable while a call is due."""
         return self._alarm.fd
 
-    @property
-    def next_ns(self) -> int | None:
-        """When the next call is due (or would have been, had it not been recalled); None: none waits."""
-        return self._times[0][0] if self._times else None
-
     def add(self, submission: Submission) -> None:
         """One more call; look for what is `due` at once."""
         self._waiting[submission.ticket] = submission
@@ -43,12 +38,13 @@ class Departures:
             _, ticket = heapq.heappop(self._times)
             if submission := self._waiting.pop(ticket, None):
                 yield _taken_up(submission, now_ns)
-        if self.next_ns != self._alarm_ns:
-            self._alarm_ns = self.next_ns
-            self._alarm.set(self._alarm_ns)
+        next_ns = self._times[0][0] if self._times else None
+        if next_ns != self._alarm_ns:
+            self._alarm_ns = next_ns
+            self._alarm.set(next_ns)
 
     def recall(self, ticket: int, now_ns: int) -> Exchange | None:
-        """A call whose time has not come, out of the list. It began for nobody: its start is as it was handed in."""
+        """A call whose time has not come, out of the list. It never began: its start is as it was handed in."""
         submission = self._waiting.pop(ticket, None)
         return None if submission is None else Exchange(ticket, submission.call, now_ns)
 
