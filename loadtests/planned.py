@@ -4,9 +4,8 @@ The first turn of a conversation has a time of the plan. A later one is due when
 the answer before it, plus the pause. It joins the same timetable, so it is sent, refused and late as any planned call.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import gevent
 from gevent.queue import SimpleQueue
@@ -34,10 +33,22 @@ from loadtests.session import Session
 from loadtests.switchboard import Hear, Switchboard
 
 
-class Put(Protocol):
-    """Puts one call through and waits for nothing. `hear` gets its record and its texts in the hub."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A call that no user waits for. `hear` gets its record and its texts in the hub.
 
-    def __call__(self, prompt: Prompt, workload: Workload, planned_ns: int | None, hear: Hear | None) -> None: ...
+    `early`: its time has not come, so it may be asked for again; nothing is refused for good before that.
+    """
+
+    prompt: Prompt
+    workload: Workload
+    planned_ns: int | None = None
+    early: bool = False
+    hear: Hear | None = None
+
+
+#: Puts a call through and waits for nothing: its ticket, or None where it was not put through.
+Put = Callable[[Wish], int | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +72,7 @@ class Planned:
         self._board = board
         self._put = put
         self._answers: SimpleQueue[tuple[Conversation, Prompt, StreamRecord, Finished] | None] = SimpleQueue()
-        self._dispatcher = Dispatcher(timetable, session.began_ns, self._send, self._make_ahead)
+        self._dispatcher = Dispatcher(timetable, session.began_ns, self._send, board.withdraw, self._make_ahead)
         self._listener = gevent.spawn(self._go_on)
 
     def join(self, name: str) -> int:
@@ -74,11 +85,11 @@ class Planned:
         self._dispatcher.leave(number)
 
     def cease(self) -> None:
-        """Send nothing more, overdue or not."""
+        """Hand over nothing more, overdue or not."""
         self._dispatcher.cease()
 
     def stop(self, patience_s: float) -> int:
-        """Send nothing that is planned after now. How many overdue calls could not be sent within `patience_s`."""
+        """Nothing that is planned after now is sent. How many overdue calls could not be sent within `patience_s`."""
         return self._dispatcher.stop(patience_s)
 
     def close(self) -> int:
@@ -87,23 +98,39 @@ class Planned:
         self._listener.join()
         return self._dispatcher.stop(0)
 
-    def _send(self, arrival: Arrival) -> None:
-        """A call now. Where it is refused, its conversation is over."""
+    def _send(self, arrival: Arrival, early: bool) -> int | None:
+        """Hand a call over. Where it is refused, its conversation is over; `early`, nothing is refused.
+
+        Each call that was handed over takes a place in the cap, so that no turn that comes in between exceeds it.
+        """
         session, question = self._session, self._question(arrival, 0)
+        full = self._board.open_calls >= in_flight_cap(session.plan)
+        if full and early:
+            return None
         made = session.ahead.pop(question.ordinal, None)
-        if self._board.in_flight >= in_flight_cap(session.plan):
+        if full:
             session.not_sent += 1
             session.broken_off += session.plan.scenario.workload.turns is not None
-            return
+            return None
         prompt, talk = made or self._made(question)
-        session.conversations += talk is not None and talk.turn == 1
-        planned_ns = session.began_ns + round(arrival.at_s * 1e9)
+        planned_ns, hear = session.began_ns + round(arrival.at_s * 1e9), self._hearing(prompt, talk)
+        ticket = self._put(
+            Wish(prompt=prompt, workload=question.workload, planned_ns=planned_ns, early=early, hear=hear)
+        )
+        if ticket is not None:
+            session.conversations += talk is not None and talk.turn == 1
+        elif early:
+            session.ahead[question.ordinal] = (prompt, talk)
+        return ticket
+
+    def _hearing(self, prompt: Prompt, talk: Conversation | None) -> Hear:
+        """An answer that its conversation can go on from is listened to."""
 
         def hear(record: StreamRecord, finished: Finished) -> None:
             if talk is not None and talk.turn < talk.turns:
                 self._answers.put((talk, prompt, record, finished))
 
-        self._put(prompt, question.workload, planned_ns, hear)
+        return hear
 
     def _make_ahead(self, place: int, arrival: Arrival) -> bool:
         """Make the prompt of a planned call before its time has come; False if it is made."""

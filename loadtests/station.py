@@ -28,7 +28,7 @@ from harness.load.stages import stage_at
 from harness.records import StreamRecord, WorkerEntry, decode_record
 from loadtests.dispatcher import BREATH_S, in_flight_cap, trace_of
 from loadtests.feeder import Feeder
-from loadtests.planned import Planned
+from loadtests.planned import Planned, Wish
 from loadtests.session import Session, open_session
 from loadtests.shipping import BATCH_BYTES, Batch
 from loadtests.switchboard import EngineLost, Hear, Keep, Switchboard
@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 #: How long the end of a run waits for the last records of cancelled calls.
 LAST_RECORDS_S = 10.0
+_REFUSAL = "the next call could exceed the cap"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,9 +142,13 @@ class Station:
             talk = begun(session.setting, session.next_conversation())
             session.conversations += 1
         prompt = prompt_of(session.setting, talk)
+        reservation = self._reserve(session, prompt)
+        if reservation is None:
+            session.not_sent += 1
+            raise Refused(_REFUSAL)
         call = self._call(session, prompt, session.plan.scenario.workload)
         heard: list[Finished] = []
-        keep = _heard(self._keeping(session, prompt, call), lambda _, finished: heard.append(finished))
+        keep = _heard(self._keeping(session, call, reservation), lambda _, finished: heard.append(finished))
         record = self._board.call(call, keep)
         after = continued(session.setting, talk, prompt, (record, heard[0]))
         return Answered(record, after, pause_s(session.setting, talk))
@@ -200,29 +205,37 @@ class Station:
 
         def send() -> None:
             prompt = alone(session.setting, session.next_ordinal(), plan.scenario.workload)
-            self._put(session, prompt, plan.scenario.workload, None, lambda record, _: feeder.ended(record))
+            wish = Wish(prompt=prompt, workload=plan.scenario.workload, hear=lambda record, _: feeder.ended(record))
+            self._put(session, wish)
 
         feeder = Feeder(Queue(ahead, in_flight_cap(plan)), board, session.began_ns, send)
         return feeder
 
-    def _put(
-        self, session: Session, prompt: Prompt, workload: Workload, planned_ns: int | None, hear: Hear | None
-    ) -> None:
-        """Put a call through that no user waits for. Where no more are allowed or possible, their sender ceases."""
+    def _put(self, session: Session, wish: Wish) -> int | None:
+        """Put a call through: its ticket. Where no more are allowed or possible, their sender ceases.
+
+        Early, None only says that the budget does not allow it yet: what is under way may cost less than was set aside.
+        """
         assert self._board is not None and self.sender is not None
+        reservation = self._reserve(session, wish.prompt)
+        if reservation is None:
+            if not wish.early:
+                session.not_sent += 1
+                self.sender.cease()
+                self._wires.trouble(f"stopped by its cap: {_REFUSAL}")
+            return None
+        call = self._call(session, wish.prompt, wish.workload, wish.planned_ns)
+        keep = _heard(self._keeping(session, call, reservation), wish.hear)
         try:
-            call = self._call(session, prompt, workload, planned_ns)
-            self._board.put(call, _heard(self._keeping(session, prompt, call), hear), self._ended.put)
-        except Refused as refusal:
-            self.sender.cease()
-            self._wires.trouble(f"stopped by its cap: {refusal}")
+            return self._board.put(call, keep, self._ended.put, partial(_give_back, session, reservation))
         except EngineLost:  # the board has told the desk
             self.sender.cease()
+            return None
 
     def _call(self, session: Session, prompt: Prompt, workload: Workload, planned_ns: int | None = None) -> Call:
         plan, number = session.plan, session.calls
         session.calls += 1
-        started_ns = now_ns()
+        started_ns = max(now_ns(), planned_ns or 0)
         counted_ns = started_ns if planned_ns is None else planned_ns  # late or not, it belongs where it was planned
         identity = Identity(
             run_id=plan.run_id,
@@ -245,22 +258,22 @@ class Station:
             plan = replace(plan, scenario=replace(plan.scenario, workload=workload))
         return build_call(plan, prompt, identity, session.target, session.key)
 
-    def _keeping(self, session: Session, prompt: Prompt, call: Call) -> Keep:
-        """What becomes of the call once it has ended; with a budget, what it may cost is set aside now."""
-        budget = session.budget
-        if budget is None:
-            return lambda finished: self._keep(session, call, finished)
-        reservation = budget.reserve(_input_ceiling(prompt), call.identity.cap_tokens or 0)
-        if reservation is None:
-            session.not_sent += 1
-            raise Refused("the next call could exceed the cap")
+    def _reserve(self, session: Session, prompt: Prompt) -> int | None:
+        """Set aside what a call may cost: the reservation, None where that could exceed the cap. 0: there is no cap."""
+        if session.budget is None:
+            return 0
+        return session.budget.reserve(_input_ceiling(prompt), prompt.max_tokens or 0)
 
-        def settle(finished: Finished) -> StreamRecord:
+    def _keeping(self, session: Session, call: Call, reservation: int) -> Keep:
+        """What becomes of the call once it has ended."""
+
+        def keep(finished: Finished) -> StreamRecord:
             record = self._keep(session, call, finished)
-            budget.settle(reservation, record, session.wall)
+            if session.budget is not None:
+                session.budget.settle(reservation, record, session.wall)
             return record
 
-        return settle
+        return keep
 
     def _keep(self, session: Session, call: Call, finished: Finished) -> StreamRecord:
         if session.done:
@@ -310,6 +323,12 @@ class Station:
 
     def _engine_lost(self) -> None:
         self._wires.trouble(f"{self.worker}: the engine process died")
+
+
+def _give_back(session: Session, reservation: int) -> None:
+    """The call was withdrawn: nothing was asked."""
+    if session.budget is not None:
+        session.budget.release(reservation)
 
 
 def _heard(keep: Keep, hear: Hear | None) -> Keep:

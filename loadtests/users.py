@@ -1,10 +1,10 @@
 """ScenarioUser: what a scenario's arrivals make of a Locust user. One call = one Locust `request` event.
 
 Closed loop: a user holds one conversation after another: it asks, waits for the whole answer, thinks, asks again. Open
-loop: a user sends nothing itself. Under Poisson arrivals it is a source of its own, whose calls the dispatcher sends
-from the moment it joins until it leaves, so that users x rate hold while users come and go; a global plan (constant,
-gamma, trace) was made for all users together, and a queue (queued) is kept for all of them. With turns, what is planned
-are beginnings of conversations (planned.py).
+loop: a user sends nothing itself. Under Poisson arrivals it is a source of its own, whose calls the dispatcher hands to
+the engine from the moment it joins until it leaves, so that users x rate hold while users come and go; a global plan
+(constant, gamma, trace) was made for all users together, and a queue (queued) is kept for all of them. With turns, what
+is planned are beginnings of conversations (planned.py).
 """
 
 from typing import Any

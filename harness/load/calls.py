@@ -59,7 +59,7 @@ class Identity(msgspec.Struct, frozen=True, array_like=True):
     model: str
     scenario: str
     stage: Stage
-    started_ns: int
+    started_ns: int  # of a call with a `send_ns` the engine says when it began
     planned_ns: int | None = None
     prompt_id: str | None = None
     family: str | None = None
@@ -81,6 +81,7 @@ class Call(msgspec.Struct, frozen=True, array_like=True):
     keep_text: bool = False  # hand back the answer text, for a checker
     #: a cap that ends the stream is what was asked for (ignore_eos): finish_reason length is then outcome ok
     fixed_length: bool = False
+    send_ns: int | None = None  # leave then, not before (monotonic); None: at once
 
 
 class Finished(msgspec.Struct, frozen=True, array_like=True):
@@ -92,8 +93,15 @@ class Finished(msgspec.Struct, frozen=True, array_like=True):
     reasoning: str | None = None
 
 
+class Withdrawn(msgspec.Struct, frozen=True, array_like=True):
+    """This call was taken back before its time: it never began, and leaves no record."""
+
+    ticket: int
+
+
 class Live(msgspec.Struct, frozen=True, array_like=True):
-    """Once a second: open calls, those that wait for their first token; deltas and GC pauses since the start."""
+    """Once a second: open calls (of those whose time has come), and those that wait for their first token; deltas and
+    GC pauses since the start."""
 
     at_ns: int
     in_flight: int
@@ -102,4 +110,5 @@ class Live(msgspec.Struct, frozen=True, array_like=True):
     pauses: Pauses | None = None
 
 
-CancelReason = Literal["censored", "preflight"]
+News = Finished | Withdrawn | Live
+CancelReason = Literal["censored", "preflight", "withdrawn"]

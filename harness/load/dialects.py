@@ -89,6 +89,7 @@ def build_call(plan: Plan, prompt: Asked, identity: Identity, target: Target, ke
         keep_deltas=plan.keep_deltas,
         keep_text=plan.keep_answers or workload.turns is not None,  # a history needs the answers
         fixed_length=fixed_length,
+        send_ns=identity.planned_ns,
     )
 
 

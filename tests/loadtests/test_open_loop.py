@@ -10,7 +10,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from locust_processes import MODEL, Folder, Simulator, free_port, locust, process, run_folder, stop, trueyield, wait_for
+from locust_processes import (
+    LOCUSTFILE,
+    MODEL,
+    ROOT,
+    Folder,
+    Simulator,
+    free_port,
+    locust,
+    process,
+    run_folder,
+    started,
+    stop,
+    trueyield,
+    wait_for,
+)
 
 from harness.errors import Outcome
 from harness.measure.runs import measure
@@ -149,6 +163,38 @@ def test_a_stopped_open_loop_sends_nothing_more(simulator: Simulator, tmp_path: 
     assert folder.manifest.workers["w0"].records == len(folder.records)
 
 
+def test_a_stop_in_the_middle_of_a_plan_sends_all_of_it_up_to_then_and_nothing_behind(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """Call k of a constant plan is planned at k / 50 s; the engine holds the next ones when the stop comes."""
+    rate = 50.0
+    arrivals = f"{{kind: constant, rate: {rate}}}"
+    with process(load(simulator, tmp_path, arrivals, "--max-tokens", "1", seconds=60), tmp_path) as child:
+        started(tmp_path, 60)
+        assert stop(child) in (0, 3, 4)
+    folder, result = run_folder(tmp_path), measure(run_folder(tmp_path).path)
+    manifest = folder.manifest
+    assert manifest.finished and manifest.stages is not None and manifest.stages.measure_end_ns is not None
+    stopped_s = (manifest.stages.measure_end_ns - manifest.stages.began_ns) / 1e9
+    planned, count = planned_s(folder), len(folder.records)
+    assert planned == pytest.approx([k / rate for k in range(count)], abs=0.005), "each once, none left out"
+    assert stopped_s - 1 / rate - 0.005 <= planned[-1] <= stopped_s + 0.2, "its last users were stopped a little later"
+    assert len({record.request_id for record in folder.records}) == count
+    assert {record.outcome for record in folder.records} <= {Outcome.OK, Outcome.TRUNCATED, Outcome.CUT_IN_THOUGHT}
+    assert (result.requests.planned, result.requests.not_sent) == (count, 0), "what was taken back was never planned"
+
+
+def test_an_open_loop_sends_as_many_as_its_cap_allows_and_no_more(simulator: Simulator, tmp_path: Path) -> None:
+    """The call that the cap refuses is known ahead, and those before it leave all the same."""
+    command = load(simulator, tmp_path, "{kind: constant, rate: 40}", "--max-requests", "30", "--max-tokens", "1")
+    with process(command, tmp_path) as child:
+        assert child.wait(60) in (0, 3, 4)
+    folder = run_folder(tmp_path)
+    assert len(folder.records) == 30
+    assert any("stopped by its cap" in note for note in folder.manifest.notes)
+    assert folder.manifest.workers["w0"].not_sent >= 1
+
+
 # -- a stall in the server ----------------------------------------------------------------------------------------
 
 STALL_S, WINDOW_S = 2.0, 9.0
@@ -230,3 +276,16 @@ def test_two_hundred_calls_a_second_leave_on_time(tmp_path: Path) -> None:
     late_ms = np.array([((r.sent_last_ns or 0) - _planned(r)) / 1e6 for r in run_folder(tmp_path).records])
     assert abs(len(late_ms) - 1200) < 6 * 1200**0.5
     assert np.median(late_ms) < (2.0 if alone else 5.0)
+
+
+@pytest.mark.timing
+def test_user_code_that_blocks_the_hub_makes_no_planned_call_late(simulator: Simulator, tmp_path: Path) -> None:
+    """The hub stands still for 50 ms of every 150: who sent from there would be 8 ms late on the average."""
+    command = load(simulator, tmp_path, "{kind: poisson, rate: 50}", "--max-tokens", "2", seconds=6)
+    blocked = str(ROOT / "benchmarks" / "blocked_locustfile.py")
+    command[command.index(str(LOCUSTFILE))] = blocked
+    with process(command, tmp_path) as child:
+        child.wait(90)
+    late_ms = np.array([((r.sent_last_ns or 0) - _planned(r)) / 1e6 for r in run_folder(tmp_path).records])
+    assert abs(len(late_ms) - 300) < 6 * 300**0.5 and late_ms.min() >= 0
+    assert np.median(late_ms) < 5.0

@@ -88,3 +88,20 @@ def test_the_cap_is_never_passed(requests, max_usd):
             ticket, sent, came = open_ones.pop()
             budget.settle(ticket, record(input_tokens=sent, cached_tokens=0, output_tokens=came), WALL)
         assert budget.spent_usd + budget.reserved_usd <= max_usd * (1 + 1e-9)
+
+
+def test_a_released_reservation_counts_for_nothing() -> None:
+    budget = Budget(max_usd=1.5 * WORST, max_requests=2, card=CARD)
+    first = budget.reserve(200, 1000)
+    assert first is not None and budget.reserve(200, 1000) is None
+    budget.release(first)
+    assert (budget.spent_usd, budget.reserved_usd, budget.requests) == (0, 0, 0)
+    second = budget.reserve(200, 1000)
+    assert second is not None and second != first
+    with pytest.raises(KeyError):
+        budget.settle(first, record(), WALL)
+    budget.settle(second, record(), WALL)
+    third = budget.reserve(200, 1000)
+    assert third is not None and budget.requests == 2
+    budget.release(third)
+    assert budget.requests == 1 and budget.spent_usd == pytest.approx(ACTUAL)

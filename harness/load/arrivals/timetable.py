@@ -65,6 +65,12 @@ class Timetable:
         self._drop_the_left()
         return self._heap[0][2] if self._heap else None
 
+    @property
+    def source(self) -> int:
+        """Number of the stream whose arrival is the next; only where `peek` shows one."""
+        self._drop_the_left()
+        return self._heap[0][1]
+
     def coming(self, count: int) -> list[Arrival]:
         """The next arrivals, at most `count`: those of a global plan, and the next one of each other stream."""
         self._drop_the_left()

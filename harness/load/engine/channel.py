@@ -1,7 +1,8 @@
 """Messages between a worker and its engine over one socket pair: length-prefixed frames of msgpack.
 
 worker -> engine   CALL (ticket, Call)   CANCEL (ticket, reason)   QUIT
-engine -> worker   HELLO (clock)   FINISHED   LIVE   DRAINED (a big batch was taken; send what you held back)
+engine -> worker   HELLO (clock)   FINISHED   WITHDRAWN (it never left)   LIVE
+                   DRAINED (a big batch was taken; send what you held back)
 """
 
 import os
@@ -27,6 +28,7 @@ class Kind(IntEnum):
     FINISHED = 5
     LIVE = 6
     DRAINED = 7
+    WITHDRAWN = 8
 
 
 class Submission(msgspec.Struct, frozen=True, array_like=True):
@@ -37,7 +39,7 @@ class Submission(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Cancellation(msgspec.Struct, frozen=True, array_like=True):
-    """End this call now."""
+    """End this call now; "withdrawn": only if it still waits for its time, and without a record."""
 
     ticket: int
     reason: CancelReason

@@ -48,8 +48,8 @@ class Dialer:
 
     @property
     def busy(self) -> bool:
-        """There are handshakes to go on with."""
-        return bool(self._handshakes)
+        """There are handshakes to go on with, or somebody to connect for."""
+        return bool(self._handshakes) or bool(self._waiting and self._connecting < _MOST_CONNECTING)
 
     def want(self, exchange: Exchange) -> None:
         """This exchange needs a fresh connection."""

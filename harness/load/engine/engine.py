@@ -17,7 +17,7 @@ import msgspec
 
 import harness
 from harness.errors import Outcome, TrueyieldError
-from harness.load.calls import Call, CancelReason, Finished, Identity, Live
+from harness.load.calls import Call, CancelReason, Finished, Identity, Live, News, Withdrawn
 from harness.load.clock import now_ns
 from harness.load.engine.channel import Cancellation, Channel, Hello, Kind, Submission
 from harness.load.hot import VARIABLE, Form
@@ -41,10 +41,11 @@ class Engine:
         self._pidfd = -1
         self._next_ticket = 1
         self._open: dict[int, Identity] = {}
-        self._early: list[Finished | Live] = []
+        self._early: list[News] = []
         self._hello: Hello | None = None
         self._pauses: Pauses | None = None
         self._finished = msgspec.msgpack.Decoder(Finished)
+        self._withdrawn = msgspec.msgpack.Decoder(Withdrawn)
         self._live = msgspec.msgpack.Decoder(Live)
 
     # -- life
@@ -112,7 +113,7 @@ class Engine:
         return self._running().fd
 
     def submit(self, call: Call) -> int:
-        """Send a call; its ticket comes back in Finished."""
+        """Hand in a call, which leaves at its `send_ns`; its ticket comes back in Finished."""
         ticket, self._next_ticket = self._next_ticket, self._next_ticket + 1
         channel = self._running()
         self._open[ticket] = call.identity
@@ -124,7 +125,11 @@ class Engine:
         if ticket in self._open:
             self._running().send(Kind.CANCEL, Cancellation(ticket, reason))
 
-    def poll(self) -> list[Finished | Live]:
+    def withdraw(self, ticket: int) -> None:
+        """Take back a call whose time has not come: then its end is Withdrawn. One that has left goes on: Finished."""
+        self.cancel(ticket, "withdrawn")
+
+    def poll(self) -> list[News]:
         """Everything that has come since; never blocks. A dead engine ends its open calls as engine_lost."""
         channel = self._running()
         news, self._early = self._early, []
@@ -138,7 +143,7 @@ class Engine:
             self._open.clear()
         return news
 
-    def wait(self, timeout_s: float) -> list[Finished | Live]:
+    def wait(self, timeout_s: float) -> list[News]:
         """Like `poll`, but waits for news first."""
         if self.alive and not self._early:
             poller = select.poll()
@@ -153,11 +158,15 @@ class Engine:
             raise TrueyieldError("the engine is not running")
         return self._channel
 
-    def _take(self, kind: Kind, body: bytes, news: list[Finished | Live]) -> None:
+    def _take(self, kind: Kind, body: bytes, news: list[News]) -> None:
         if kind is Kind.FINISHED:
             finished = self._finished.decode(body)
             if self._open.pop(finished.ticket, None) is not None:
                 news.append(finished)
+        elif kind is Kind.WITHDRAWN:
+            withdrawn = self._withdrawn.decode(body)
+            if self._open.pop(withdrawn.ticket, None) is not None:
+                news.append(withdrawn)
         elif kind is Kind.LIVE:
             live = self._live.decode(body)
             self._pauses = live.pauses
@@ -205,7 +214,7 @@ def _if_main_thread() -> list[str]:
 def _lost(ticket: int, identity: Identity) -> Finished:
     record = StreamRecord(
         **msgspec.structs.asdict(identity),
-        ended_ns=now_ns(),
+        ended_ns=max(now_ns(), identity.started_ns),  # a call that waits for its time is to start in the future
         outcome=Outcome.ENGINE_LOST,
         error="the engine process died",
     )

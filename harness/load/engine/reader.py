@@ -1,28 +1,28 @@
 """The engine's own process: calls come in over a socket pair, records go out. One epoll loop, no threads, no gevent.
 
 Streams are read in ticks of 2 ms while several are running: one wake then serves many reads, and the kernel's
-stamps keep each arrival true. Submissions and new connections interrupt the wait. Decoding fills the time between
-two ticks, at most a millisecond at a go.
+stamps keep each arrival true. Submissions, new connections and calls whose time has come interrupt the wait. Decoding
+fills the time between two ticks, at most a millisecond at a go, in slices; what is due goes before the next slice.
 """
 
 import gc
-import heapq
 import os
 import resource
 import select
 from collections import deque
-from itertools import count
 
 import msgspec
 
-from harness.load.calls import Live
+from harness.load.calls import Live, Withdrawn
 from harness.load.engine.channel import Cancellation, Channel, Hello, Kind, Submission
 from harness.load.engine.connection import Connection
+from harness.load.engine.departures import Departures
 from harness.load.engine.dialer import Dialer
 from harness.load.engine.exchange import Exchange
 from harness.load.engine.pauses import PauseClock
 from harness.load.engine.pool import Pool
 from harness.load.engine.stamps import ArrivalClock, now_ns
+from harness.load.engine.timers import Timers
 from harness.load.hot import FORM, Left, Reads
 from harness.load.hot.plain import MOST_EVENTS
 from harness.load.stream.verdict import CloseReason
@@ -49,9 +49,11 @@ class Reader:
         self._clock = clock
         self._pauses = pauses
         self._channel = Channel(fd)
-        self._control = select.epoll()  # submissions, connections in the making, unsent bytes, and `_streams`
+        self._departures = Departures()
+        self._control = select.epoll()  # submissions, departures, connections in the making, unsent bytes, `_streams`
         self._streams = select.epoll()  # connections from which answers are read
         self._control.register(fd, _READABLE)
+        self._control.register(self._departures.fd, _READABLE)
         self._control.register(self._streams.fileno(), _READABLE)
         self._reads = Reads()
         self._connections: dict[int, Connection] = {}
@@ -60,8 +62,7 @@ class Reader:
         self._ended: deque[Exchange] = deque()  # to be decoded to the end and handed back
         self._backlog: deque[Exchange] = deque()  # running, with bytes worth decoding
         self._pool = Pool()
-        self._timers: list[tuple[int, int, int]] = []  # due, order, ticket: an exchange that ended is not kept
-        self._timer_number = count()
+        self._timers = Timers(self._open)
         self._deltas = 0  # of exchanges that were handed back
         self._ticking = False
         self._next_tick_ns = self._next_sweep_ns = 0
@@ -80,6 +81,7 @@ class Reader:
     def _turn(self) -> None:
         events = self._control.poll(self._patience_s())
         self._clock.renew()
+        self._depart()
         readable = False
         for fd, mask in events:
             if fd == self._channel.fd:
@@ -93,8 +95,8 @@ class Reader:
         self._read(readable)
         self._decode()
         now = now_ns()
-        if self._timers and self._timers[0][0] <= now:
-            self._expire(now)
+        for exchange in self._timers.expired(now):
+            self._expire(exchange, now)
         if now >= self._next_sweep_ns:
             self._sweep(now)
         if self._channel.unsent:
@@ -107,8 +109,8 @@ class Reader:
         until = self._next_sweep_ns
         if self._ticking:
             until = min(until, self._next_tick_ns)
-        if self._timers:
-            until = min(until, self._timers[0][0])
+        if self._timers.next_ns is not None:
+            until = min(until, self._timers.next_ns)
         return max(0, until - now_ns()) / 1e9
 
     # -- the worker's wishes
@@ -117,8 +119,8 @@ class Reader:
         frames, size = self._channel.receive()
         for kind, body in frames:
             if kind is Kind.CALL:
-                submission = self._calls.decode(body)
-                self._begin(Exchange(submission.ticket, submission.call, now_ns()))
+                self._departures.add(self._calls.decode(body))
+                self._depart()
             elif kind is Kind.CANCEL:
                 self._cancel(self._cancellations.decode(body))
             elif kind is Kind.QUIT:
@@ -128,15 +130,24 @@ class Reader:
         if not self._channel.open:
             self._running = False
 
+    def _depart(self) -> None:
+        for exchange in self._departures.due(now_ns()):
+            self._begin(exchange)
+
     def _cancel(self, wish: Cancellation) -> None:
         exchange = self._open.get(wish.ticket)
-        if exchange is None or exchange.over:
+        if exchange is None and (exchange := self._departures.recall(wish.ticket, now_ns())):
+            if wish.reason == "withdrawn":
+                self._channel.put(Kind.WITHDRAWN, Withdrawn(wish.ticket))
+                return
+            self._open[wish.ticket] = exchange
+        if exchange is None or exchange.over or wish.reason == "withdrawn":
             return
         if exchange.connection is not None and exchange.connection.state == "open":
             clock = self._clock
             self._look_at(self._reads.read(exchange.connection.sock, clock.offset_ns, not clock.stepped))  # it was seen
         if not exchange.over:
-            self._stop(exchange, "censored", now_ns(), None)
+            self._stop(exchange, "censored", max(now_ns(), exchange.call.identity.started_ns), None)
 
     def _begin(self, exchange: Exchange) -> None:
         self._open[exchange.ticket] = exchange
@@ -229,7 +240,8 @@ class Reader:
         return read
 
     def _take_in(self) -> None:
-        """Submissions between two batches of reads: a request must not wait for other people's answers."""
+        """What is due or comes in between two batches of reads: a request must not wait for other people's answers."""
+        self._depart()
         for fd, mask in self._control.poll(0):
             if fd == self._channel.fd:
                 self._obey(mask)
@@ -302,6 +314,8 @@ class Reader:
         """Up to a millisecond of decoding: ended streams first, since somebody waits for their records."""
         stop_ns = now_ns() + _DECODING_NS
         while (self._ended or self._backlog) and now_ns() < stop_ns:
+            self._depart()
+            self._dialer.dial()
             queue = self._ended or self._backlog
             exchange = queue[0]
             more = self._decode_slice(exchange)
@@ -333,21 +347,9 @@ class Reader:
     # -- time
 
     def set_timer(self, exchange: Exchange) -> None:
-        due_ns = exchange.due()[0]
-        if exchange.timer_ns is None or due_ns < exchange.timer_ns:
-            exchange.timer_ns = due_ns
-            heapq.heappush(self._timers, (due_ns, next(self._timer_number), exchange.ticket))
+        self._timers.set(exchange)
 
-    def _expire(self, now: int) -> None:
-        while self._timers and self._timers[0][0] <= now:
-            set_ns, _, ticket = heapq.heappop(self._timers)
-            exchange = self._open.get(ticket)
-            if exchange is None or exchange.over or set_ns != exchange.timer_ns:
-                continue
-            self._expire_one(exchange, now)
-
-    def _expire_one(self, exchange: Exchange, now: int) -> None:
-        exchange.timer_ns = None
+    def _expire(self, exchange: Exchange, now: int) -> None:
         while self._decode_slice(exchange):
             pass  # what has arrived counts before the deadline does
         due_ns, reason, words = exchange.due()

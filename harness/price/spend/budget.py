@@ -33,7 +33,8 @@ class Budget:
         self.max_usd = max_usd
         self.max_requests = max_requests
         self.spent_usd = 0.0
-        self.requests = 0
+        self.requests = 0  # that were sent, or may be
+        self._reservations = 0
         self._card = card
         self._dearest = dearest(card, epoch_s) if card else None
         self._reserved: dict[int, float] = {}
@@ -52,8 +53,9 @@ class Budget:
         if self.max_usd is not None and self.spent_usd + self.reserved_usd + usd > self.max_usd:
             return None
         self.requests += 1
-        self._reserved[self.requests] = usd
-        return self.requests
+        self._reservations += 1
+        self._reserved[self._reservations] = usd
+        return self._reservations
 
     def settle(self, reservation: int, record: StreamRecord | None, wall: Wall | None = None) -> float:
         """End a reservation and return what was booked; without usage (or a record) that is the worst case.
@@ -65,6 +67,11 @@ class Budget:
         booked = worst if usd is None else usd
         self.spent_usd += booked
         return booked
+
+    def release(self, reservation: int) -> None:
+        """Give a reservation back: its request was never sent, and counts for nothing."""
+        del self._reserved[reservation]
+        self.requests -= 1
 
     def _actual_usd(self, record: StreamRecord, wall: Wall | None) -> float | None:
         if self._card is None or self._dearest is None:
