@@ -163,13 +163,22 @@ def test_a_stopped_open_loop_sends_nothing_more(simulator: Simulator, tmp_path: 
     assert folder.manifest.workers["w0"].records == len(folder.records)
 
 
+FAR_AHEAD = """
+import loadtests.dispatcher
+loadtests.dispatcher.LEAD_S = 2.0
+from loadtests.locustfile import *
+"""
+
+
 def test_a_stop_in_the_middle_of_a_plan_sends_all_of_it_up_to_then_and_nothing_behind(
     simulator: Simulator, tmp_path: Path
 ) -> None:
-    """Call k of a constant plan is planned at k / 50 s; the engine holds the next ones when the stop comes."""
+    """Call k of a constant plan is planned at k / 50 s; the engine holds a hundred more when the stop comes."""
     rate = 50.0
-    arrivals = f"{{kind: constant, rate: {rate}}}"
-    with process(load(simulator, tmp_path, arrivals, "--max-tokens", "1", seconds=60), tmp_path) as child:
+    (tmp_path / "far_ahead.py").write_text(FAR_AHEAD)
+    command = load(simulator, tmp_path, f"{{kind: constant, rate: {rate}}}", "--max-tokens", "1", seconds=60)
+    command[command.index(str(LOCUSTFILE))] = str(tmp_path / "far_ahead.py")
+    with process(command, tmp_path) as child:
         started(tmp_path, 60)
         assert stop(child) in (0, 3, 4)
     folder, result = run_folder(tmp_path), measure(run_folder(tmp_path).path)
@@ -178,7 +187,7 @@ def test_a_stop_in_the_middle_of_a_plan_sends_all_of_it_up_to_then_and_nothing_b
     stopped_s = (manifest.stages.measure_end_ns - manifest.stages.began_ns) / 1e9
     planned, count = planned_s(folder), len(folder.records)
     assert planned == pytest.approx([k / rate for k in range(count)], abs=0.005), "each once, none left out"
-    assert stopped_s - 1 / rate - 0.005 <= planned[-1] <= stopped_s + 0.2, "its last users were stopped a little later"
+    assert stopped_s - 1 / rate - 0.005 <= planned[-1] <= stopped_s + 1, "the plan ends when its users are gone"
     assert len({record.request_id for record in folder.records}) == count
     assert {record.outcome for record in folder.records} <= {Outcome.OK, Outcome.TRUNCATED, Outcome.CUT_IN_THOUGHT}
     assert (result.requests.planned, result.requests.not_sent) == (count, 0), "what was taken back was never planned"
@@ -280,7 +289,8 @@ def test_two_hundred_calls_a_second_leave_on_time(tmp_path: Path) -> None:
 
 @pytest.mark.timing
 def test_user_code_that_blocks_the_hub_makes_no_planned_call_late(simulator: Simulator, tmp_path: Path) -> None:
-    """The hub stands still for 50 ms of every 150: who sent from there would be 8 ms late on the average."""
+    """The hub stands still for 50 ms of every 150. Sent from there, a third of the calls would wait for its end, evenly
+    0 to 50 ms: one in five for more than 20 ms (measured: 21 and 22 %)."""
     command = load(simulator, tmp_path, "{kind: poisson, rate: 50}", "--max-tokens", "2", seconds=6)
     blocked = str(ROOT / "benchmarks" / "blocked_locustfile.py")
     command[command.index(str(LOCUSTFILE))] = blocked
@@ -288,4 +298,4 @@ def test_user_code_that_blocks_the_hub_makes_no_planned_call_late(simulator: Sim
         child.wait(90)
     late_ms = np.array([((r.sent_last_ns or 0) - _planned(r)) / 1e6 for r in run_folder(tmp_path).records])
     assert abs(len(late_ms) - 300) < 6 * 300**0.5 and late_ms.min() >= 0
-    assert np.median(late_ms) < 5.0
+    assert np.median(late_ms) < 5.0 and np.mean(late_ms > 20) < 0.1, np.quantile(late_ms, [0.5, 0.8, 0.9, 1])
