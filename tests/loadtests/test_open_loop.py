@@ -3,9 +3,8 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +28,7 @@ from locust_processes import (
 from harness.errors import Outcome
 from harness.measure.runs import measure
 from harness.records import StreamRecord
+from tests.machine import Stall, watched
 
 SCENARIO = """
 description: an open loop
@@ -252,39 +252,27 @@ def _stalled(home: Path, arrivals: str) -> list[StreamRecord]:
     return run_folder(folder).records
 
 
-@contextmanager
-def in_real_time() -> Iterator[bool]:
-    """Where it may (root): what is started meanwhile goes before everything else that this machine does."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(40))
-    except PermissionError:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+def _late_ms(folder: Folder, stalls: list[Stall]) -> "tuple[np.ndarray, np.ndarray]":
+    """sent - planned of each call, and which of them the machine held up."""
+    spans = np.array([(_planned(record), record.sent_last_ns or 0) for record in folder.records]) / 1e9
+    held_up = np.zeros(len(spans), bool)
+    for stall in stalls:
+        held_up |= (spans[:, 0] < stall.end_s) & (spans[:, 1] > stall.begin_s)
+    return (spans[:, 1] - spans[:, 0]) * 1e3, held_up
 
 
 @pytest.mark.timing
-def test_two_hundred_calls_a_second_leave_on_time(tmp_path: Path) -> None:
-    """None is lost, and half of them leave within 2 ms (5 ms beside a machine's other work).
-
-    The p99 of a machine shared with its simulator is no test."""
-    ready = tmp_path / "ready"
-    serve = trueyield("simulate", "--port", "0", "--preset", "fast", "--ready-file", str(ready))
-    with ExitStack() as stack:
-        with in_real_time():
-            stack.enter_context(process(serve, tmp_path))
-        wait_for(ready.exists)
-        simulator = Simulator(ready.read_text().strip(), tmp_path / "none")
+def test_two_hundred_calls_a_second_leave_on_time(simulator: Simulator, tmp_path: Path) -> None:
+    """None is lost, half of them leave within 2 ms and all but a twentieth within 5. What the machine itself held up
+    is told apart; the p99 on a core of its own is told in docs/arrivals.md."""
+    with watched(tmp_path) as stalls:
         command = load(simulator, tmp_path, "{kind: poisson, rate: 200}", "--max-tokens", "2", seconds=6)
-        with in_real_time() as alone:
-            child = stack.enter_context(process(command, tmp_path))
-        child.wait(90)
-    late_ms = np.array([((r.sent_last_ns or 0) - _planned(r)) / 1e6 for r in run_folder(tmp_path).records])
-    assert abs(len(late_ms) - 1200) < 6 * 1200**0.5
-    assert np.median(late_ms) < (2.0 if alone else 5.0)
+        with process(command, tmp_path) as child:
+            child.wait(90)
+        late_ms, held_up = _late_ms(run_folder(tmp_path), stalls())
+    assert abs(len(late_ms) - 1200) < 6 * 1200**0.5 and late_ms.min() >= 0
+    p50, p95 = np.quantile(late_ms[~held_up], [0.5, 0.95])
+    assert p50 < 2.0 and p95 < 5.0, (p50, p95, held_up.sum())
 
 
 @pytest.mark.timing
@@ -294,8 +282,10 @@ def test_user_code_that_blocks_the_hub_makes_no_planned_call_late(simulator: Sim
     command = load(simulator, tmp_path, "{kind: poisson, rate: 50}", "--max-tokens", "2", seconds=6)
     blocked = str(ROOT / "benchmarks" / "blocked_locustfile.py")
     command[command.index(str(LOCUSTFILE))] = blocked
-    with process(command, tmp_path) as child:
-        child.wait(90)
-    late_ms = np.array([((r.sent_last_ns or 0) - _planned(r)) / 1e6 for r in run_folder(tmp_path).records])
+    with watched(tmp_path) as stalls:
+        with process(command, tmp_path) as child:
+            child.wait(90)
+        late_ms, held_up = _late_ms(run_folder(tmp_path), stalls())
     assert abs(len(late_ms) - 300) < 6 * 300**0.5 and late_ms.min() >= 0
+    late_ms = late_ms[~held_up]
     assert np.median(late_ms) < 5.0 and np.mean(late_ms > 20) < 0.1, np.quantile(late_ms, [0.5, 0.8, 0.9, 1])
