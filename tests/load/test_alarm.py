@@ -34,7 +34,7 @@ def test_it_rings_at_its_time(alarm: Alarm) -> None:
     assert statistics.quantiles(late_ms, n=4)[0] < 0.4, "a poll's own timeout is 0.5 ms late on the average"
 
 
-@pytest.mark.parametrize("at_ns", [-5, 0, 1, time.monotonic_ns() - 1_000_000_000])
+@pytest.mark.parametrize("at_ns", [-5, 0, 1, 1_000_000_000])
 def test_a_time_that_has_passed_rings_at_once(alarm: Alarm, at_ns: int) -> None:
     alarm.set(at_ns)
     assert rung(alarm, 30)
