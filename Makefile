@@ -29,7 +29,7 @@ check: setup  ## ruff and mypy
 	$(BIN)/mypy
 
 test: setup  ## the Python tests and a real llama.cpp server
-	$(BIN)/python -m pytest -m "not system and not soak and not timing and not vllm" -n 2 --dist worksteal
+	$(BIN)/python -m pytest -m "not system and not soak and not timing and not vllm" -n 3 --dist worksteal
 	$(BIN)/python -m pytest -m "timing and not system and not soak"
 
 test-system: setup  ## Chromium, Prometheus, network namespaces (Debian parts; see .ci/run)

@@ -152,8 +152,15 @@ class Asker:
         return stream
 
     def _plain(self, plain: Plain) -> Answer:
-        finished = self.client.plain(self.endpoint, plain, self.target, self.key)
-        record = decode_record(finished.line)
+        """A connection that its server closed just when it was used again says nothing of the server: once more, then.
+
+        Only a probe may do that: it measures no time, and no load.
+        """
+        for _ in range(2):
+            finished = self.client.plain(self.endpoint, plain, self.target, self.key)
+            record = decode_record(finished.line)
+            if record.status is not None or record.connection != "reused":
+                break
         body = finished.answer if record.status is not None else record.error or record.outcome.value
         return Answer(status=record.status, body=body or "", record=record)
 

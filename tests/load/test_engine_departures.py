@@ -49,8 +49,10 @@ def test_each_leaves_at_its_time_whatever_the_order_of_handing_in(engine: Engine
         call = planned(server, 200 * MS + place * 60 * MS, place)
         sent[engine.submit(call)] = call
     finished = collect(engine, 5)
-    assert [sent[each.ticket].identity.seq for each in finished] == sorted(places)
-    assert order_of(server) == [f"req-{place}" for place in sorted(places)]
+    assert sorted(order_of(server)) == [f"req-{place}" for place in sorted(places)]
+    by_place = sorted(finished, key=lambda each: sent[each.ticket].identity.seq)
+    started_ns = [record_of(each).started_ns for each in by_place]
+    assert started_ns == sorted(started_ns)  # their answers may overtake each other on a busy machine
     for each in finished:
         record, send_ns = record_of(each), sent[each.ticket].send_ns
         assert record.outcome == "ok" and record.planned_ns == send_ns and send_ns is not None

@@ -17,7 +17,6 @@ from harness.simulator.model import NS
 from harness.simulator.presets import PRESETS
 from harness.simulator.texts import AnswerKey
 from harness.simulator.virtual import VirtualEdge, plain_questions
-from tests.machine import quietest
 
 pytestmark = pytest.mark.timing
 
@@ -68,13 +67,9 @@ def run(
 def test_a_queue_finds_the_ceiling(tmp_path: Path, processes: int) -> None:
     port = str(free_port())
     spread = ["--processes", str(processes), "--master-bind-port", port, "--master-port", port]
-
-    def load(home: Path) -> tuple[Folder, RunResult]:
-        with simulate(home, "--max-batch", str(SLOTS), "--efficiency", str(EFFICIENCY)) as simulator:
-            arrivals = "{kind: queued, ahead: 4, max_in_flight: 200}"
-            return run(simulator, home, arrivals, *(spread if processes > 1 else []))
-
-    _, (folder, result) = quietest(tmp_path, load)
+    with simulate(tmp_path, "--max-batch", str(SLOTS), "--efficiency", str(EFFICIENCY)) as simulator:
+        arrivals = "{kind: queued, ahead: 4, max_in_flight: 200}"
+        folder, result = run(simulator, tmp_path, arrivals, *(spread if processes > 1 else []))
     ceiling, _ = truth()
     assert result.throughput.output_tokens_per_s == pytest.approx(ceiling, rel=0.05)
     assert result.load.state == "saturated", result.load.evidence

@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Reply = tuple[int, Any]
+#: As a status: the connection is closed without a word.
+HANGS_UP = 0
 
 
 @dataclass
@@ -71,6 +73,9 @@ def running(fake: Fake) -> Iterator[Fake]:
 
         def _reply(self, reply: Reply) -> None:
             status, value = reply
+            if status == HANGS_UP:
+                self.close_connection = True
+                return
             kind = "text/event-stream" if isinstance(value, str) and value.startswith("data:") else "application/json"
             content = (value if isinstance(value, str) else json.dumps(value)).encode()
             self.send_response(status)

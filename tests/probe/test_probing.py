@@ -1,12 +1,13 @@
 """A probe says what answers, how it speaks, and prints an entry that the configuration takes as it stands."""
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from fake_servers import Fake, deepseek, hosted_reasoner, lm_studio, ollama, plain_chat, running, sglang
+from fake_servers import HANGS_UP, Fake, deepseek, hosted_reasoner, lm_studio, ollama, plain_chat, running, sglang
 
 from harness.cli import cli
 from harness.config import load_catalog, load_providers
@@ -115,6 +116,21 @@ def test_what_a_server_ignores_or_refuses_is_said(client: Client) -> None:
     assert told["usage"] is None and not found.request.include_usage
     assert "include_usage: false" in found.entry
     assert found.spent.calls_without_usage >= 4
+
+
+def test_a_question_that_met_a_closing_connection_is_asked_once_more(client: Client) -> None:
+    """llama.cpp closes connections that were promised to stay, and may do so just when one is used again."""
+    asked_for: list[str] = []
+
+    def chat(body):  # type: ignore[no-untyped-def]
+        asked_for.append(body["model"])
+        time.sleep(0.05)  # idle connections outlive their probation, so that they are used again
+        return (HANGS_UP, None) if asked_for.count("trueyield-no-such-model") == 1 else plain_chat(body)
+
+    with running(Fake({"/v1/models": (200, {"data": [{"id": "m"}]})}, chat)) as fake:
+        found = asked(fake, client)
+    assert asked_for.count("trueyield-no-such-model") == 2
+    assert values(found)["error form"] == "HTTP 404, error object: message, type, param, code"
 
 
 def test_a_real_llama_cpp_server(client: Client, llamacpp_url: str, tmp_path: Path) -> None:
