@@ -15,19 +15,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
 T = TypeVar("T")
 
 #: Share of the time in which a CPU may be gone on a quiet machine, on average over its CPUs.
 QUIET = 0.02
 TRIES = 2
-#: Prints "begin end" (monotonic s) of each time in which its CPU did not run it for 4 ms.
+#: Prints "begin end" (monotonic s) of each time in which its CPU did not run it for 4 ms, as long as its parent lives.
 _WATCH = """
 import os, sys, time
 os.sched_setaffinity(0, {int(sys.argv[1])})
 os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(99))
 print(0, 0, flush=True)
-last = time.monotonic()
-while True:
+parent, last = int(sys.argv[2]), time.monotonic()
+while os.getppid() == parent:
     time.sleep(0.0005)
     now = time.monotonic()
     if now - last > 0.004:
@@ -51,7 +53,7 @@ def watched(folder: Path) -> Iterator[Callable[[], list[Stall]]]:
     watches = []
     for cpu, file in files.items():
         with file.open("w") as out:
-            words = [sys.executable, "-c", _WATCH, str(cpu)]
+            words = [sys.executable, "-c", _WATCH, str(cpu), str(os.getpid())]
             watches.append(subprocess.Popen(words, stdout=out, stderr=subprocess.DEVNULL))
     try:
         yield lambda: stalls_in(folder)
@@ -72,6 +74,14 @@ def near(stalls: list[Stall], at_ns: int | None, within_s: float) -> bool:
     return at_ns is not None and any(
         stall.begin_s - within_s < at_ns / 1e9 < stall.end_s + within_s for stall in stalls
     )
+
+
+def held_up(stalls: list[Stall], spans_s: np.ndarray) -> np.ndarray:
+    """Which of these spans (n x 2, monotonic s) some CPU stood still in."""
+    held = np.zeros(len(spans_s), bool)
+    for stall in stalls:
+        held |= (spans_s[:, 0] < stall.end_s) & (spans_s[:, 1] > stall.begin_s)
+    return held
 
 
 def quietest(home: Path, load: Callable[[Path], T]) -> tuple[Path, T]:

@@ -14,8 +14,6 @@ WATTS, IDLE_WATTS, KWH = 1500.0, 400.0, 0.12
 CURVE = [0.2, 0.4, 1.0, 0.8]  # of its peak, six hours each
 SLO_BATCH = 32
 USERS = 16
-#: A step that late would make the truth itself doubtful; two cores serve four processes here.
-OVERRUN_MS = 250
 
 PROVIDERS = """
 endpoints:
@@ -60,7 +58,7 @@ def run_known(home: Path) -> None:
     answers = home / "answers.jsonl"
     lines = answers_for(load_scenario("reasoning").workload, 1, range(2000))
     answers.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    options = ("--preset", "demo", "--model", "m", "--answers", answers, "--overrun-ms", OVERRUN_MS)
+    options = ("--preset", "demo", "--model", "m", "--answers", answers)
     with simulator(home, *options) as server:
         (home / "providers.yaml").write_text(PROVIDERS.format(url=server.url))
         rows = [f"{6 * place + hour},{level}" for place, level in enumerate(CURVE) for hour in range(6)]

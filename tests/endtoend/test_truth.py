@@ -9,7 +9,6 @@ import pytest
 
 from harness.records import read_records
 from tests.endtoend.command import load, only_run, simulator, trueyield
-from tests.endtoend.known import OVERRUN_MS
 from tests.machine import near, stalls_in
 
 
@@ -20,7 +19,7 @@ def test_every_answered_request_has_its_record_and_its_true_times(known: Path) -
 
 @pytest.mark.soak
 def test_with_more_users_for_longer(tmp_path: Path) -> None:
-    with simulator(tmp_path, "--preset", "demo", "--model", "m", "--overrun-ms", OVERRUN_MS) as server:
+    with simulator(tmp_path, "--preset", "demo", "--model", "m") as server:
         ended = trueyield(
             "run", "reasoning", "--endpoint", server.url, "--model", "m", "--users", 32, "--run-time", "30s",
             "--out", tmp_path / "out",
@@ -54,10 +53,10 @@ def _records_are_true(home: Path) -> None:
             assert record.reasoning_tokens == truth["reasoning_tokens"]
             assert record.deltas == len(truth["delta_ns"])
         stamps = (record.sent_last_ns, record.first_reasoning_ns)
-        if record.first_reasoning_ns and record.sent_last_ns and not any(near(stalls, at, 0.02) for at in stamps):
+        if record.first_reasoning_ns and record.sent_last_ns and not any(near(stalls, at, 0.005) for at in stamps):
             seen = record.first_reasoning_ns - record.sent_last_ns
             errors_ms.append((seen - (truth["delta_ns"][0] - truth["arrived_ns"])) / 1e6)
-    assert completed > 60
+    assert completed > 60 and len(errors_ms) > 10, "enough of them met no stall of the machine"
     # Four processes share two cores here: of some 300 stamps a handful may meet a host that took the core away from
     # the simulator between its own stamp and the kernel's, and one such moment moves every stream of a step: a tenth
     # of a short run, never its larger part. The p99 is a benchmark's (docs/performance.md).

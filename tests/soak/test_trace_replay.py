@@ -16,7 +16,7 @@ import pytest
 from harness.measure.runs import measure
 from harness.records import Manifest
 from tests.loadtests.locust_processes import MODEL, free_port, locust, process, run_folder, simulate
-from tests.machine import watched
+from tests.machine import held_up, watched
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(300)]
 
@@ -67,16 +67,14 @@ def test_every_row_leaves_once_at_its_time(workers: int, tmp_path: Path, outcome
     late_ms = (left - planned) * 1e3
     assert late_ms.min() >= 0, "nothing leaves before its time"
     _on_the_plan(folder.manifest, lines, folder.records)
-    held_up = np.zeros(len(planned), bool)
-    for stall in stalls():
-        held_up |= (planned < stall.end_s) & (left > stall.begin_s)
-    p50, p99, most = np.quantile(late_ms[~held_up], [0.5, 0.99, 1])
+    held = held_up(stalls(), np.column_stack([planned, left]))
+    p50, p99, most = np.quantile(late_ms[~held], [0.5, 0.99, 1])
     outcome(
         f"trace of {len(lines)} rows at {SCALE}x, {workers} workers, sent - planned",
-        f"median {p50:.1f}, p99 {p99:.1f}, max {most:.1f} ms; with the {held_up.sum()} that the machine held up: "
+        f"median {p50:.1f}, p99 {p99:.1f}, max {most:.1f} ms; with the {held.sum()} that the machine held up: "
         f"p99 {np.quantile(late_ms, 0.99):.1f}, max {late_ms.max():.1f} ms; none lost",
     )
-    assert held_up.mean() < 0.2 and p99 <= P99_MS
+    assert held.mean() < 0.2 and p99 <= P99_MS
 
 
 def _on_the_plan(manifest: Manifest, lines: list[str], records: list) -> None:  # type: ignore[type-arg]
