@@ -1,7 +1,7 @@
 """`make bench`: our client through Locust, records written, against the paced truth server; one core each.
 
 CPU is that of the whole client tree (Locust and its engine), net of the same run with four requests. Errors are
-of warmed connections; cold ones are a row of their own.
+of warmed connections; cold ones are a row of their own. Where allowed, no CPU sleeps meanwhile.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from statistics import median
 
 from benchmarks.errors import read_truth, split_by_connection, spread, stamp_errors
 from benchmarks.truth import Load, TruthServer, certificate
+from harness.load.machine import awake_where_allowed, cpu_time, stolen_share
 
 ROOT = Path(__file__).parent.parent
 COLUMNS = (
@@ -29,6 +30,7 @@ COLUMNS = (
     "cold TTFT error",
     "RSS MB, median of the run (peak)",
     "truth late us, p99",
+    "host took",
 )
 TICKS_PER_S = 100  # USER_HZ of /proc/<pid>/stat on Linux
 ENGINE = "harness.load.engine.reader_process"
@@ -63,8 +65,9 @@ def main() -> None:
     os.sched_setaffinity(0, {0})  # the watcher stays away from the client's core
     print("| " + " | ".join(COLUMNS) + " |")
     print("|---" * len(COLUMNS) + "|")
-    for name in chosen.rows.split(","):
-        print(row(ROWS[name], blocked=chosen.blocked), flush=True)
+    with awake_where_allowed():
+        for name in chosen.rows.split(","):
+            print(row(ROWS[name], blocked=chosen.blocked), flush=True)
 
 
 def row(load: Load, *, blocked: bool = False) -> str:
@@ -72,7 +75,9 @@ def row(load: Load, *, blocked: bool = False) -> str:
     with tempfile.TemporaryDirectory() as folder:
         nothing = Load(streams=4, interval_ms=1, deltas=2, rounds=1, tls=load.tls)
         idle, _, _ = measure(nothing, Path(folder) / "idle", blocked)
+        before = cpu_time()
         usage, warmed, server = measure(load, Path(folder) / "load", blocked)
+        stolen = stolen_share(before, cpu_time()) or 0.0
     deltas = load.streams * load.rounds * load.deltas
     engine, locust = usage.engine_s - idle.engine_s, usage.locust_s - idle.locust_s
     per_delta = (engine + locust) * 1e6 / deltas
@@ -80,7 +85,7 @@ def row(load: Load, *, blocked: bool = False) -> str:
         f"| {load.streams} @{load.interval_ms:g} ms{', TLS' if load.tls else ''} | {per_delta:.1f} "
         f"({engine * 1e6 / deltas:.1f} + {locust * 1e6 / deltas:.1f}) | {per_delta * load.deltas / 1e3:.2f} "
         f"| {warmed['ttft_points']} | {warmed['ttft']} | {warmed['itl_points']} | {warmed['itl']} | {warmed['cold']} "
-        f"| {usage.rss_mb:.0f} ({usage.peak_mb:.0f}) | {server['late_us']['p99']} |"
+        f"| {usage.rss_mb:.0f} ({usage.peak_mb:.0f}) | {server['late_us']['p99']} | {stolen:.1%} |"
     )
 
 

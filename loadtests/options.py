@@ -61,6 +61,7 @@ _FIXED: dict[str, dict[str, Any]] = {
         "action": "store_true",
         "help": "open loop: end the run early once requests come faster than they are served",
     },
+    "--keep-awake": {"action": "store_true", "help": "let no CPU of this machine sleep during a run (root)"},
     "--metrics-port": {"type": int, "default": 0, "help": "headless: serve /metrics on this port of 127.0.0.1"},
     "--trusted-host": {"action": "append", "default": [], "help": "Host that may reach the web UI through a proxy"},
     "--no-deltas": {"action": "store_true", "help": "leave the arrival time of every delta out of the records"},
@@ -114,6 +115,7 @@ class Start:
             trace=values["trace"] or None,
             time_scale=values["time_scale"],
             stop_when_oversaturated=values["stop_when_oversaturated"],
+            keep_awake=values["keep_awake"],
         )
 
 
@@ -142,6 +144,7 @@ def kept_options(start: Start, order: Order) -> dict[str, Any]:
         "trace": None if order.trace is None else Path(order.trace).name,
         "time_scale": order.time_scale,
         "stop_when_oversaturated": order.stop_when_oversaturated,
+        "keep_awake": order.keep_awake,
         "processes": start.values.get("processes"),
         "headless": start.headless,
     }

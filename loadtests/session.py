@@ -8,6 +8,7 @@ from harness.load.calls import Target
 from harness.load.clock import take_wall, wall_ns
 from harness.load.conversations import Conversation, Setting, setting_of
 from harness.load.dialects import resolve_target
+from harness.load.machine import Awake, CpuTime, cpu_time
 from harness.load.prompts import Prompt
 from harness.load.scenarios import Plan
 from harness.price.spend.budget import Budget
@@ -30,6 +31,8 @@ class Session:
     outbox: Outbox
     wall: Wall
     budget: Budget | None = None
+    awake: Awake | None = None
+    cpu_time: CpuTime | None = field(default_factory=cpu_time)  # when it began
     calls: int = 0
     conversations: int = 0
     not_sent: int = 0
@@ -52,7 +55,7 @@ class Session:
 
 
 def open_session(plan: Plan, began_ns: int, spool: Path, worker: str, index: int) -> Session:
-    """Everything that a run needs on this machine. InputError where it lacks the key."""
+    """Everything that a run needs on this machine. InputError where it lacks the key, or may not keep it awake."""
     capped = plan.max_usd is not None or plan.max_requests is not None
     return Session(
         plan=plan,
@@ -65,4 +68,5 @@ def open_session(plan: Plan, began_ns: int, spool: Path, worker: str, index: int
         outbox=Outbox(plan.run_id, worker),
         wall=take_wall(),
         budget=Budget(plan.max_usd, plan.max_requests, plan.endpoint.price_card, wall_ns() / 1e9) if capped else None,
+        awake=Awake() if plan.keep_awake else None,
     )

@@ -11,6 +11,7 @@ import msgspec
 
 from harness.config import list_scenarios, load_providers, load_scenario, read_key, resolve_endpoint
 from harness.errors import InputError, Mistake
+from harness.load.machine import not_allowed
 from harness.load.orders import Order, make_plan, mistakes_in
 from harness.load.places import port_taken, unwritable
 from harness.load.preflight import preflight
@@ -44,6 +45,8 @@ class Startup:
         """Raises InputError where files or folders are wrong."""
         self.start = start
         found: list[Mistake] = unwritable(start.out)
+        if start.values["keep_awake"] and not start.values["master"]:  # a worker elsewhere asks for itself
+            found += not_allowed()
         if start.headless and start.values["metrics_port"]:
             found += port_taken(start.values["metrics_port"], "--metrics-port")
         self._providers = _tried(lambda: load_providers(start.providers), found)

@@ -22,6 +22,7 @@ from harness.load.clock import now_ns, take_wall
 from harness.load.conversations import Conversation, alone, begun, continued, pause_s, prompt_of
 from harness.load.dialects import build_call
 from harness.load.engine import Engine
+from harness.load.machine import cpu_time, stolen_share
 from harness.load.prompts import Prompt
 from harness.load.scenarios import Plan, Workload
 from harness.load.stages import stage_at
@@ -176,6 +177,8 @@ class Station:
             session.done = True
             self._ready.clear()
             session.spool.close()
+            if session.awake is not None:
+                session.awake.close()
             self._send(session.outbox.take(0, 0, self._entry(session, final=True)))
         finally:
             self._finishing = False
@@ -318,6 +321,7 @@ class Station:
             gc_pauses=self._board.live.pauses if self._board is not None else None,
             hot_path=self._board.hot_path if self._board is not None else None,
             queue=self.sender.entry if isinstance(self.sender, Feeder) else None,
+            stolen_share=stolen_share(session.cpu_time, cpu_time()),
         )
         return msgspec.json.encode(entry)
 

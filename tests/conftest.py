@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from harness.load.machine import awake_where_allowed
 from tests.engines.tiny_gguf import write_tiny_model
 
 ROOT = Path(__file__).parent.parent
@@ -33,6 +34,16 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture(autouse=True)
+def _awake(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What is timed is timed on CPUs that do not sleep, where that may be asked for."""
+    if request.node.get_closest_marker("timing") is None:
+        yield
+        return
+    with awake_where_allowed():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,9 @@
 """The machine under a test that judges times: when it stood still, and a second try where it did.
 
 A shared host takes a CPU away for tens of milliseconds now and then, which says nothing about us. Where the test may
-(root), a watch on each CPU, above everything else, notes when that was. What is repeated is chosen by the watch alone,
-before anybody has looked at the outcome.
+(root), no CPU sleeps meanwhile, because a host is slow to give one back; and a watch on each of them, above everything
+else, notes when it stood still. What is repeated is chosen by the watch alone, before anybody has looked at the
+outcome.
 """
 
 import os
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+
+from harness.load.machine import awake_where_allowed
 
 T = TypeVar("T")
 
@@ -48,7 +51,7 @@ class Stall:
 
 @contextmanager
 def watched(folder: Path) -> Iterator[Callable[[], list[Stall]]]:
-    """While it lasts, the CPUs are watched; the stalls so far can be asked for. None where that is not allowed."""
+    """While it lasts, CPUs are watched and stay awake; the stalls so far can be asked for. None where not allowed."""
     files = {cpu: folder / f"stalls-{cpu}" for cpu in os.sched_getaffinity(0)}
     watches = []
     for cpu, file in files.items():
@@ -56,7 +59,8 @@ def watched(folder: Path) -> Iterator[Callable[[], list[Stall]]]:
             words = [sys.executable, "-c", _WATCH, str(cpu), str(os.getpid())]
             watches.append(subprocess.Popen(words, stdout=out, stderr=subprocess.DEVNULL))
     try:
-        yield lambda: stalls_in(folder)
+        with awake_where_allowed():
+            yield lambda: stalls_in(folder)
     finally:
         for watch in watches:
             watch.kill()

@@ -1,4 +1,5 @@
 """`make bench-peers`: other clients under the load of `make bench`, on the same paced truth server, one core each.
+Where allowed, no CPU sleeps meanwhile.
 
     python -m benchmarks.peers.bench --peers evalscope,aiperf --rows 64,256
 
@@ -24,6 +25,7 @@ from benchmarks.peers.install import InstallError, first_line, install
 from benchmarks.peers.join import Errors, Rate, errors, rate, read_truths
 from benchmarks.peers.tokenizer import write_tokenizer
 from benchmarks.truth import Load, TruthServer
+from harness.load.machine import awake_where_allowed
 
 ROOT = Path(__file__).parent.parent.parent
 LIMIT_S = 120
@@ -91,8 +93,8 @@ def main() -> None:
     chosen_rows = [load for load in ROWS if load.streams in streams]
     rows: list[Row] = []
     print(table.head(), flush=True)
-    for peer in (peer for peer in PEERS if peer.name in names):
-        for row in rows_of(peer, chosen_rows):
+    with awake_where_allowed():
+        for row in (row for peer in PEERS if peer.name in names for row in rows_of(peer, chosen_rows)):
             rows.append(row)
             print(table.line(row), flush=True)
             chosen.results.write_text(json.dumps([asdict(row) for row in rows], indent=1))

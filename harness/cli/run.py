@@ -16,6 +16,7 @@ from harness.config import default_providers_path, list_scenarios, load_provider
 from harness.config import resolve_endpoint as find_endpoint
 from harness.errors import InputError, Mistake
 from harness.load.limits import no_room_for
+from harness.load.machine import not_allowed
 from harness.load.orders import Order, make_plan, mistakes_in
 from harness.load.places import child_environment, free_port, locustfile, port_taken, unwritable
 from harness.load.scenarios import Plan
@@ -50,6 +51,7 @@ _LOAD_OPTIONS = (
     click.option("--out", type=click.Path(path_type=Path), default=Path("results"), help="Default: results/."),
     click.option("--max-usd", type=float, metavar="X", help="Stop before the run can cost more than this."),
     click.option("--max-requests", type=int, metavar="N", help="Stop after so many requests."),
+    click.option("--keep-awake", is_flag=True, help="Let no CPU of this machine sleep meanwhile (root): true times."),
     click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve /metrics on 127.0.0.1 meanwhile."),
     click.option("--seed", type=int, default=1, show_default=True, help="The same seed asks the same problems."),
     click.option("--dry-run", is_flag=True, help="Print plan, tokens and worst-case cost; send nothing."),
@@ -146,12 +148,15 @@ def order_of(scenario: str | None, options: dict[str, Any]) -> Order:
         trace=None if options.get("trace") is None else str(options["trace"]),
         time_scale=options.get("time_scale"),
         stop_when_oversaturated=options.get("stop_when_oversaturated", False),
+        keep_awake=options["keep_awake"],
     )
 
 
 def checked_plan(order: Order, setting: Setting, *, needs_key: bool = True) -> Plan:
     """Everything that can be wrong before anything is sent, told at once."""
     found = [*mistakes_in(order, setting.processes), *unwritable(setting.out)]
+    if order.keep_awake:
+        found += not_allowed()
     if setting.metrics_port is not None:
         found += port_taken(setting.metrics_port, "--metrics-port")
     if setting.web_port is not None:
@@ -233,8 +238,8 @@ def _flags(order: Order, setting: Setting) -> list[str]:
         *(("--header", text) for text in order.headers),
     ]
     flags = [f"{name}={value}" for name, value in pairs if value is not None]
-    if order.stop_when_oversaturated:
-        flags.append("--stop-when-oversaturated")
+    switches = {"--stop-when-oversaturated": order.stop_when_oversaturated, "--keep-awake": order.keep_awake}
+    flags += [name for name, given in switches.items() if given]
     return [*flags, *(["--headless", "--only-summary"] if setting.web_port is None else [])]
 
 

@@ -161,7 +161,8 @@ def _child_flags(order: Order, setting: Setting) -> list[str]:
         ("--metrics-port", setting.metrics_port),
         *(("--header", text) for text in order.headers),
     ]
-    return [order.scenario, "--yes", *(f"{name}={value}" for name, value in pairs if value is not None)]
+    switches = ["--keep-awake"] if order.keep_awake else []
+    return [order.scenario, "--yes", *switches, *(f"{name}={value}" for name, value in pairs if value is not None)]
 
 
 def _is_finished(folder: Path) -> bool:

@@ -48,6 +48,7 @@ class Order:
     trace: str | None = None  # path of a trace to replay, instead of the scenario's own arrivals
     time_scale: float | None = None
     stop_when_oversaturated: bool = False
+    keep_awake: bool = False  # no CPU of a load-making machine sleeps meanwhile
 
 
 def mistakes_in(order: Order, workers: int = 1) -> list[Mistake]:
@@ -86,6 +87,7 @@ def make_plan(order: Order, endpoint: Endpoint, scenario: Scenario, *, run_id: s
         extra_body=_body(order.extra_body),
         max_usd=order.max_usd,
         max_requests=order.max_requests,
+        keep_awake=order.keep_awake,
     )
 
 

@@ -124,6 +124,7 @@ class Plan:
     workers: int = 1
     keep_deltas: bool = True
     keep_answers: bool = True
+    keep_awake: bool = False
     extra_headers: Mapping[str, str] = field(default_factory=dict)
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     max_usd: float | None = None

@@ -15,16 +15,17 @@ from harness.load.figures import ttft_ms
 from harness.records import read_records
 from tests.conftest import ROOT, free_port
 from tests.endtoend.command import load, only_run, trueyield
+from tests.machine import quietest
 from tests.vllm.stamps import VARIABLE as STAMPS
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600)]
 
 PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
-#: Client and server watch the same first token; between them lie two sockets and the turn of the server's event loop.
-#: vLLM's histogram starts later than its web application and stops earlier, by work of its own that grows with the
-#: load of the machine (docs/performance.md): that part is measured by `stamps`, not tolerated.
+#: Client and server watch the same first token; between them lie two sockets, the turn of the server's event loop and
+#: its own HTTP work before its histogram begins and after it ends: `stamps` tells them apart (docs/performance.md).
 MOST_TTFT_DIFFERENCE_MS = 3.0
 MOST_WAY_OUT_MS = 0.5
+BEHIND = 5  # nice level
 #: Answers of one length end in one step, and their users ask again in one moment: each would then wait for the HTTP
 #: work of those before it, outside the server's own clock. Real users do not march in step.
 SCENARIO = """
@@ -68,6 +69,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         process = subprocess.Popen([str(word) for word in command], env=environment, stdout=log, stderr=log)
         try:
             _wait(f"http://127.0.0.1:{port}/health", process, folder / "log")
+            _behind_its_server(process.pid)
             yield Server(f"http://127.0.0.1:{port}/v1", folder / "stamps.jsonl")
         finally:
             process.terminate()
@@ -92,6 +94,17 @@ def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
         except OSError:
             time.sleep(0.5)
     pytest.fail(f"vLLM was not ready within 300 s:\n{log.read_text()[-3000:]}")
+
+
+def _behind_its_server(pid: int) -> None:
+    """The engine computes all the time and may not keep requests and answers waiting for one of two cores."""
+    for thread in Path("/proc").glob("[0-9]*/task/[0-9]*"):
+        try:
+            parent = int((thread / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        if parent == pid:
+            os.setpriority(os.PRIO_PROCESS, int(thread.name), BEHIND)
 
 
 def counters(url: str) -> dict[str, float]:
@@ -127,13 +140,13 @@ class Both:
 @pytest.mark.parametrize("users", [1, 4])
 def test_tokens_and_first_token_agree_with_the_server(users: int, server: Server, tmp_path: Path) -> None:
     trueyield("probe", server.url)  # the first requests after a start are slow: not ours to compare
-    both = measured(users, server, tmp_path)
+    _, both = quietest(tmp_path, lambda folder: measured(users, server, folder))
     keep(both)
     assert both.output_tokens == both.server_output_tokens
     assert both.input_tokens == both.server_input_tokens
     assert both.requests == both.server_first_tokens
     assert both.server_ttft_ms < both.app_ms < both.ttft_ms, "each of these waits contains the one before"
-    assert both.ttft_ms - both.app_ms < MOST_TTFT_DIFFERENCE_MS
+    assert both.ttft_ms - both.server_ttft_ms < MOST_TTFT_DIFFERENCE_MS
     assert 0 < both.way_out_ms < MOST_WAY_OUT_MS
 
 
