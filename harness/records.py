@@ -175,6 +175,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str] = []  # what the run itself noticed: lost workers, users off plan, ...
 
 
+def queue_stood_s(workers: Iterable[WorkerEntry]) -> float | None:
+    """When the queue stood on every worker that kept a part of it, s since the start of the run.
+
+    None where nobody kept one, where it never stood, or where it was short in more than half of the looks since.
+    """
+    queues = [entry.queue for entry in workers if entry.queue is not None and entry.queue.ahead]
+    stood = [queue.stood_s for queue in queues if queue.stood_s is not None]
+    short, looks = sum(queue.short for queue in queues), sum(queue.looks for queue in queues)
+    return None if not stood or len(stood) < len(queues) or short > looks / 2 else max(stood)
+
+
 def encode_offsets(offsets_us: Sequence[int]) -> str:
     """Fixed-width text of delta offsets: numpy dtype, colon, base64. 4 bytes a delta, 8 beyond 71 minutes."""
     try:

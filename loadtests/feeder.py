@@ -9,7 +9,7 @@ from harness.errors import FAILED
 from harness.load.arrivals.queue import Queue
 from harness.load.clock import now_ns
 from harness.load.scenarios import Scenario
-from harness.records import QueueEntry, StreamRecord, WorkerEntry
+from harness.records import QueueEntry, StreamRecord, WorkerEntry, queue_stood_s
 from loadtests.dispatcher import BREATH_S
 from loadtests.switchboard import Switchboard
 
@@ -93,17 +93,18 @@ class Feeder:
 
 def queue_notes(scenario: Scenario, workers: Iterable[WorkerEntry]) -> list[str]:
     """What a reader of a queued run must know: when the queue stood, whether it ran short, or that there was none."""
-    queues = [entry.queue for entry in workers if entry.queue is not None and entry.queue.ahead]
+    entries = list(workers)
+    queues = [entry.queue for entry in entries if entry.queue is not None and entry.queue.ahead]
     if not queues:
         return []
-    opened = sum(queue.open_calls for queue in queues)
-    stood = [queue.stood_s for queue in queues if queue.stood_s is not None]
-    short, looks = sum(queue.short for queue in queues), sum(queue.looks for queue in queues)
-    if len(stood) < len(queues) or short > looks / 2:
+    opened, stood_s = sum(queue.open_calls for queue in queues), queue_stood_s(entries)
+    if stood_s is None:
         return [f"NO QUEUE: too few requests waited, with {opened} open: this throughput is no ceiling"]
-    notes = [f"the queue stood {max(stood):.0f} s after the start, at most {opened} requests were open"]
-    if max(stood) > scenario.warm_up_seconds():
-        notes.append(f"that is after the warm-up of {scenario.warm_up_seconds():g} s: the ceiling is told too low")
-    if short:
+    notes = [f"the queue stood {stood_s:.0f} s after the start, at most {opened} requests were open"]
+    if stood_s > scenario.warm_up_seconds():
+        warm_up = f"the warm-up of {scenario.warm_up_seconds():g} s"
+        notes.append(f"that is after {warm_up}: no rate from before it counts towards the ceiling")
+    if short := sum(queue.short for queue in queues):
+        looks = sum(queue.looks for queue in queues)
         notes.append(f"the queue was short in {short} of {looks} looks at it, once a second by each worker")
     return notes

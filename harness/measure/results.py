@@ -164,7 +164,8 @@ Moved = Literal["output tokens/s", "median TTFT", "requests in flight"]
 class WindowUse:
     """Which part of the measure window the figures stand for.
 
-    `cut_s`: so much was left out at its beginning, because the figures still moved there (`reason` says which).
+    `cut_s`: so much was left out at its beginning, because a queue was still being filled or the figures still moved
+    there (`reason` says which).
     `moved`: what moved through all of it, so that no part stands for the run. `plan`: the load itself was planned to
     move (levels, curve, trace), and every average is one over that plan. `visible`: by series, the ramp through this
     window that would have been found four times in five, as a share of its median.

@@ -13,6 +13,7 @@ from harness.measure.cut import cut_at
 from harness.measure.deltas import GAP_PHASES, Flags
 from harness.measure.evidence import load_of
 from harness.measure.figures import Study, mix_of, part_of, tokens_of
+from harness.measure.filling import filling_of
 from harness.measure.folder import RunFolder, collector_paused, read_folder
 from harness.measure.lengths import (
     intervals_without,
@@ -59,15 +60,12 @@ def _measure(folder: Path) -> RunResult:
     clocks = clocks_of(book.manifest, book.records)
     window, notes = window_of(book.manifest, book.records, clocks)
     slos = slos_of(book.manifest.scenario, str(folder / "manifest.json"))
-    study = _study(book, clocks, window, slos)
-    standing, whole_s = standing_of(study), study.seconds
-    if standing.begin_ns is not None and window is not None:
-        book = cut_at(book, standing.begin_ns)
-        study = _study(book, clocks, Window(standing.begin_ns, window.end_ns), slos)
+    whole = _study(book, clocks, window, slos)
+    study, standing = _judged(whole, clocks)
     found = _result(study, standing, [*book.notes, *book.manifest.notes, *clocks.notes, *notes])
-    cut_s = 0.0 if whole_s is None or study.seconds is None else whole_s - study.seconds
+    cut_s = 0.0 if whole.seconds is None or study.seconds is None else whole.seconds - study.seconds
     use = WindowUse(
-        whole_s=whole_s,
+        whole_s=whole.seconds,
         cut_s=cut_s,
         reason=standing.remark,
         moved=standing.moved,
@@ -75,6 +73,25 @@ def _measure(folder: Path) -> RunResult:
         visible=dict(standing.visible),
     )
     return without_averages(replace(found, window=use))
+
+
+def _judged(study: Study, clocks: Clocks) -> tuple[Study, Standing]:
+    """What figures stand for: behind the filling of a queue, and of that rest what stood still."""
+    filling = filling_of(study)
+    if filling is None or filling.begin_ns is None:
+        standing = filling or standing_of(study)
+    else:
+        study = _behind(study, filling, clocks)
+        standing = replace(standing_of(study), filling=filling.reason)
+    return _behind(study, standing, clocks), standing
+
+
+def _behind(study: Study, standing: Standing, clocks: Clocks) -> Study:
+    """The study of what is left of its window; the same one where nothing was cut."""
+    if standing.begin_ns is None:
+        return study
+    rest = Window(standing.begin_ns, study.sheet.window.end_ns)
+    return _study(cut_at(study.folder, rest.begin_ns), clocks, rest, study.slos)
 
 
 def _study(book: RunFolder, clocks: Clocks, window: Window | None, slos: dict[str, float]) -> Study:

@@ -40,19 +40,22 @@ _MOST_CUT = BLOCKS // 2
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """`steady` True: the window from `begin_ns` on stood still. False: no part of it did; `moved` says what moved.
-    None: it cannot be told, or `plan` names the plan by which the load itself moved. `reason` in words."""
+    None: it cannot be told, or `plan` names the plan by which the load itself moved. `reason` in words; `filling`: why
+    the window that was judged is itself only the rest of the planned one (`filling_of`)."""
 
     steady: bool | None
     reason: str | None = None
     begin_ns: int | None = None
     moved: tuple[Moved, ...] = ()
     plan: str | None = None
+    filling: str | None = None
     visible: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def remark(self) -> str | None:
         """What a reader must know of the window; that it was too short to tell is no remark."""
-        return self.reason if self.begin_ns is not None or self.moved or self.plan else None
+        own = self.reason if self.begin_ns is not None or self.moved or self.plan else None
+        return "; ".join(text for text in (self.filling, own) if text) or None
 
 
 def standing_of(study: Study) -> Standing:
