@@ -126,6 +126,10 @@ class QueueEntry(msgspec.Struct, frozen=True, kw_only=True):
     short: int
 
 
+#: see `worrying_steal`
+MOST_STOLEN_SHARE = 0.02
+
+
 class WorkerEntry(msgspec.Struct, frozen=True, kw_only=True):
     """What the manifest knows of one worker process."""
 
@@ -184,6 +188,15 @@ def queue_stood_s(workers: Iterable[WorkerEntry]) -> float | None:
     stood = [queue.stood_s for queue in queues if queue.stood_s is not None]
     short, looks = sum(queue.short for queue in queues), sum(queue.looks for queue in queues)
     return None if not stood or len(stood) < len(queues) or short > looks / 2 else max(stood)
+
+
+def worrying_steal(workers: Iterable[WorkerEntry]) -> float | None:
+    """The largest share of a load-making machine's CPU time that its host took; None up to a fiftieth, or unknown.
+
+    Below that less than one time in a hundred or so can be late by it.
+    """
+    share = max((entry.stolen_share or 0.0 for entry in workers), default=0.0)
+    return share if share > MOST_STOLEN_SHARE else None
 
 
 def encode_offsets(offsets_us: Sequence[int]) -> str:

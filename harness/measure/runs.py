@@ -33,7 +33,7 @@ from harness.measure.use import Use, slos_of, use_of, useful_of
 from harness.measure.validity import invalid_reasons
 from harness.measure.window import Clocks, Window, clocks_of, window_of
 from harness.measure.withheld import without_averages
-from harness.records import Manifest, StreamRecord
+from harness.records import Manifest, StreamRecord, worrying_steal
 
 __all__ = ["Grade", "Use", "grade", "grades_of", "measure", "read_run", "slos_of", "use_of", "write_run"]
 
@@ -41,8 +41,6 @@ __all__ = ["Grade", "Use", "grade", "grades_of", "measure", "read_run", "slos_of
 BUFFERED_DELTAS = 8
 #: below this a collection is lost in the two milliseconds of the engine's tick
 LONG_PAUSE_NS = 5_000_000
-#: of the CPU time of a client's machine; above it, more than one time in a hundred may be late by what a host took
-MOST_STOLEN_SHARE = 0.02
 #: cache hits above the designed share that are more than a template and a rounding of blocks
 MAX_SHARE_ABOVE_DESIGN = 0.02
 
@@ -288,13 +286,12 @@ def _notes(study: Study, grades: Mapping[str, Grade], biased: str | None) -> lis
 
 def _stolen(manifest: Manifest) -> list[str]:
     """The host of a virtual machine ran something else while a packet or a call of ours was due."""
-    share = max((entry.stolen_share or 0.0 for entry in manifest.workers.values()), default=0.0)
-    if share <= MOST_STOLEN_SHARE:
+    share = worrying_steal(manifest.workers.values())
+    if share is None:
         return []
-    awake = manifest.options.get("keep_awake")
     return [
-        f"its host took {share:.0%} of a client machine's CPU time: stamps and departures may be late by what it took "
-        f"at once, often tens of ms; {'a machine of its own' if awake else 'try --keep-awake, or another machine'}"
+        f"the client's host took {share:.0%} of its CPU time: stamps and departures may be late by what was taken at "
+        "once, often tens of ms"
     ]
 
 

@@ -293,6 +293,13 @@ def test_streams_that_came_in_one_read_are_said_to_be_buffered(tmp_path):
     assert [note[:30] for note in result.notes if "one read" in note] == ["1 of 2 streams of 8 deltas or "]
 
 
+@pytest.mark.parametrize(("shares", "told"), [((0.11, 0.01), "11%"), ((0.02, None), None), ((None,), None), ((), None)])
+def test_what_a_host_took_is_noted(tmp_path, shares, told):
+    workers = {f"w{n}": worker(stolen_share=share) for n, share in enumerate(shares)}
+    notes = [note for note in measure(folder(tmp_path, [record()], workers=workers)).notes if "CPU time" in note]
+    assert [note.count(told or "-") for note in notes] == ([1] if told else [])
+
+
 def test_a_long_collection_is_noted(tmp_path):
     pauses = Pauses(count=3, total_ns=9_000_000, max_ns=7_000_000)
     result = measure(folder(tmp_path, [record()], workers={"w": worker(gc_pauses=pauses)}))

@@ -42,6 +42,7 @@ from harness.records import (
     WorkerEntry,
     encode_offsets,
     encode_record,
+    read_manifest,
     write_manifest,
 )
 
@@ -225,6 +226,15 @@ def seller(folder: Path, **changes: object) -> Path:
     return write_folder(folder, run_result(**changes), economics(), endpoint())
 
 
+def stolen(folder: Path, **options: object) -> Path:
+    """Its client's host took a ninth of the machine."""
+    seller(folder)
+    found = read_manifest(folder)
+    workers = {name: msgspec.structs.replace(entry, stolen_share=0.11) for name, entry in found.workers.items()}
+    write_manifest(folder, msgspec.structs.replace(found, workers=workers, options={**found.options, **options}))
+    return folder
+
+
 def demand_limited(folder: Path) -> Path:
     load = Load(state="demand_limited", evidence=("4 users; tok/s rises with users",))
     return write_folder(folder, run_result(load=load), economics(), endpoint(), users=4)
@@ -389,5 +399,5 @@ def sweep(folder: Path, users: tuple[int, ...] = (8, 32, 96, 192)) -> Path:
 
 RUNS = {
     "seller": seller, "buyer": buyer, "owner": owner, "undeclared": undeclared, "invalid": invalid, "empty": empty,
-    "hostile": hostile, "demand_limited": demand_limited, "short_run": short_run,
+    "hostile": hostile, "demand_limited": demand_limited, "short_run": short_run, "stolen": stolen,
 }  # fmt: skip

@@ -53,6 +53,7 @@ def test_a_sweep_fits_one_screen(tmp_path, levels: int) -> None:
         ("undeclared", ["1,000 useful answers cost  -", "add a deployment or price_card", "3,100"], ["$", "+28%"]),
         ("demand_limited", ["at this load", "withheld: demand-limited", "4 users", "sweep"], ["+28%", "at full load"]),
         ("invalid", ["INVALID", "client lag p99 8.1 ms", "worker w1 was lost", "must not be used"], ["\nVALID"]),
+        ("stolen", ["VALID", "client lag", "CPU steal 11%", "--keep-awake (root)"], ["INVALID"]),
         ("empty", ["INVALID", "no request ended well", "No latency", "no answer in the measure window"], ["$"]),
     ],
 )  # fmt: skip
@@ -62,6 +63,11 @@ def test_each_kind_of_endpoint_is_told_what_holds_for_it(
     text = "\n".join(table(samples.RUNS[name](tmp_path)))
     assert [word for word in says if word not in text] == []
     assert [word for word in never if word in text] == []
+
+
+def test_who_kept_the_cpus_awake_is_not_told_to(tmp_path) -> None:
+    text = "\n".join(table(samples.stolen(tmp_path, keep_awake=True)))
+    assert "CPU steal 11%" in text and "--keep-awake" not in text
 
 
 def test_a_day_cannot_have_more_than_100_percent(tmp_path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from harness.records import worrying_steal
 from harness.report import quantities as q
 from harness.report.contents import RunContents
 from harness.report.screen.money import basis, elsewhere, prices, to_break_even, yield_line
@@ -71,6 +72,8 @@ def validity(contents: RunContents) -> Validity:
     lag = run.metrics.get("client_lag_s")
     if lag is not None and lag.mean is not None:
         parts.append(f"client lag {q.seconds(lag.mean)}")
+    if share := worrying_steal(contents.manifest.workers.values()):
+        parts.append(f"CPU steal {share:.0%}")
     if requests.failed:
         parts.append(f"{requests.failed:,} failed")
     if requests.censored:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.records import worrying_steal
 from harness.report import quantities as q
 from harness.report.contents import LevelContents, RunContents, SweepContents
 from harness.report.screen.first import LOAD_WORDS, hardware, why_not_useful
@@ -226,6 +227,9 @@ def _text(sweep: SweepContents) -> str:
     text = f"sweep of {q.counted(len(_levels(sweep)), 'level')}, {q.duration(window)}, n={total:,}"
     lags = [lag.mean for run in sweep.readable if (lag := run.run.metrics.get("client_lag_s")) and lag.mean is not None]
     text += f", client lag {q.seconds(max(lags))}" if lags else ""
+    workers = [entry for contents in sweep.readable for entry in contents.manifest.workers.values()]
+    share = worrying_steal(workers)
+    text += f", CPU steal {share:.0%}" if share else ""
     return text
 
 

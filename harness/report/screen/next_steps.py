@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from harness.records import worrying_steal
 from harness.report.contents import LevelContents, RunContents
 
 
@@ -14,6 +15,9 @@ def next_steps(contents: RunContents) -> tuple[str, ...]:
         steps.append(_longer(contents))
     if run.window.moved and not run.length_biased:
         steps.append("run longer, or with a longer warm-up (warm_up_s): it never stood still")
+    if worrying_steal(contents.manifest.workers.values()):
+        awake = contents.manifest.options.get("keep_awake")
+        steps.append("load from a machine of its own" if awake else "truer times: --keep-awake (root)")
     if contents.kind == "undeclared":
         steps.append("add a deployment or price_card to providers.yaml: cost, theory, yield")
     if run.load.state == "demand_limited":
