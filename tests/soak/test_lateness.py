@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from harness.load.machine import cpu_time, stolen_share
+from harness.records import StreamRecord
 from tests.loadtests.locust_processes import MODEL, locust, process, run_folder, simulate
-from tests.machine import held_up, watched
+from tests.machine import held_up, quietest, stalls_in
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(240)]
 
 SCENARIO = """
 description: two hundred a second
@@ -38,20 +39,24 @@ def _children_on(core: int) -> Iterator[None]:
         os.sched_setaffinity(0, ours)
 
 
+def _load(folder: Path) -> tuple[list[StreamRecord], float]:
+    """Locust and its engine on the first core, the simulator on the last: records, and what the host took."""
+    cores = sorted(os.sched_getaffinity(0))
+    (folder / "mine.yaml").write_text(SCENARIO)
+    with _children_on(cores[-1]), simulate(folder) as simulator:
+        target = ["--endpoint", simulator.url, "--model", MODEL, "--scenario", "mine.yaml", "--out", str(folder)]
+        before = cpu_time()
+        with process(["taskset", "-c", str(cores[0]), *locust("--headless", *target)], folder) as child:
+            assert child.wait(90) in (0, 4), child.output.read_text()
+        return run_folder(folder).records, stolen_share(before, cpu_time()) or 0.0
+
+
 @pytest.mark.parametrize("go", range(3))
 def test_calls_leave_on_time_from_one_core(go: int, tmp_path: Path, outcome: Callable[[str, str], None]) -> None:
-    """Locust and its engine on the first core, the simulator on the last."""
-    cores = sorted(os.sched_getaffinity(0))
-    (tmp_path / "mine.yaml").write_text(SCENARIO)
-    with watched(tmp_path) as stalls, _children_on(cores[-1]), simulate(tmp_path) as simulator:
-        target = ["--endpoint", simulator.url, "--model", MODEL, "--scenario", "mine.yaml", "--out", str(tmp_path)]
-        before = cpu_time()
-        with process(["taskset", "-c", str(cores[0]), *locust("--headless", *target)], tmp_path) as child:
-            assert child.wait(90) in (0, 4), child.output.read_text()
-        stolen = stolen_share(before, cpu_time()) or 0.0
-    records = run_folder(tmp_path).records
+    """Judged are all calls of the run in which the machine stood still less."""
+    folder, (records, stolen) = quietest(tmp_path, _load)
     spans = np.array([(record.planned_ns or 0, record.sent_last_ns or 0) for record in records]) / 1e9
-    late_ms, held = (spans[:, 1] - spans[:, 0]) * 1e3, held_up(stalls(), spans)
+    late_ms, held = (spans[:, 1] - spans[:, 0]) * 1e3, held_up(stalls_in(folder), spans)
     assert abs(len(records) - 4000) < 6 * 4000**0.5 and late_ms.min() >= 0
     p50, p99, most = np.quantile(late_ms, [0.5, 0.99, 1])
     own = np.quantile(late_ms[~held], 0.99)
@@ -60,4 +65,4 @@ def test_calls_leave_on_time_from_one_core(go: int, tmp_path: Path, outcome: Cal
         f"median {p50:.2f}, p99 {p99:.1f}, max {most:.1f} ms; without the {held.sum()} that the machine held up: "
         f"p99 {own:.1f} ms; the host took {stolen:.1%}",
     )
-    assert own <= P99_MS
+    assert p99 <= P99_MS

@@ -1,7 +1,7 @@
 """Ten minutes of a trace replayed in one, by 1, 2 and 4 workers: every row leaves once, at its time.
 
-A machine that is shared stops now and then for tens of milliseconds. Where the test may (root), a watch on each CPU,
-above everything else, notes when that was, and the calls of those moments are told apart; all others are judged.
+A machine that is shared stops now and then for tens of milliseconds. Where the test may (root), no CPU sleeps, and a
+watch on each, above everything else, notes when that was. All calls of the run with fewer such moments are judged.
 """
 
 import json
@@ -15,10 +15,10 @@ import pytest
 
 from harness.measure.runs import measure
 from harness.records import Manifest
-from tests.loadtests.locust_processes import MODEL, free_port, locust, process, run_folder, simulate
-from tests.machine import held_up, watched
+from tests.loadtests.locust_processes import MODEL, Folder, free_port, locust, process, run_folder, simulate
+from tests.machine import held_up, quietest, stalls_in
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(400)]
 
 SECONDS, SCALE, RATE = 600, 10, 4.0
 SCENARIO = f"""
@@ -47,15 +47,7 @@ def rows(seed: int = 7) -> Iterator[str]:
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_every_row_leaves_once_at_its_time(workers: int, tmp_path: Path, outcome: Callable[[str, str], None]) -> None:
     lines = list(rows())
-    (tmp_path / "trace.jsonl").write_text("\n".join(lines))
-    (tmp_path / "mine.yaml").write_text(SCENARIO)
-    port = str(free_port())
-    spread = ["--processes", str(workers), "--master-bind-port", port, "--master-port", port] if workers > 1 else []
-    with watched(tmp_path) as stalls, simulate(tmp_path) as simulator:
-        target = ["--endpoint", simulator.url, "--model", MODEL, "--scenario", "mine.yaml", "--out", str(tmp_path)]
-        with process(locust("--headless", *target, *spread), tmp_path) as child:
-            assert child.wait(150) in (0, 4), child.output.read_text()
-    folder = run_folder(tmp_path)
+    home, folder = quietest(tmp_path, lambda home: _replay(home, lines, workers))
     sent = Counter(int((record.prompt_id or "").rpartition(":")[2]) for record in folder.records)
     assert sent == Counter(range(len(lines))), "every row once"
     assert len({record.worker for record in folder.records}) == workers
@@ -67,14 +59,28 @@ def test_every_row_leaves_once_at_its_time(workers: int, tmp_path: Path, outcome
     late_ms = (left - planned) * 1e3
     assert late_ms.min() >= 0, "nothing leaves before its time"
     _on_the_plan(folder.manifest, lines, folder.records)
-    held = held_up(stalls(), np.column_stack([planned, left]))
-    p50, p99, most = np.quantile(late_ms[~held], [0.5, 0.99, 1])
+    held = held_up(stalls_in(home), np.column_stack([planned, left]))
+    p50, p99, most = np.quantile(late_ms, [0.5, 0.99, 1])
+    own = late_ms[~held]
     outcome(
         f"trace of {len(lines)} rows at {SCALE}x, {workers} workers, sent - planned",
-        f"median {p50:.1f}, p99 {p99:.1f}, max {most:.1f} ms; with the {held.sum()} that the machine held up: "
-        f"p99 {np.quantile(late_ms, 0.99):.1f}, max {late_ms.max():.1f} ms; none lost",
+        f"median {p50:.1f}, p99 {p99:.1f}, max {most:.1f} ms; without the {held.sum()} that the machine held up: "
+        f"p99 {np.quantile(own, 0.99):.1f}, max {own.max():.1f} ms; none lost",
     )
-    assert held.mean() < 0.2 and p99 <= P99_MS
+    assert p99 <= P99_MS
+
+
+def _replay(home: Path, lines: list[str], workers: int) -> Folder:
+    """One run of the whole trace."""
+    (home / "trace.jsonl").write_text("\n".join(lines))
+    (home / "mine.yaml").write_text(SCENARIO)
+    port = str(free_port())
+    spread = ["--processes", str(workers), "--master-bind-port", port, "--master-port", port] if workers > 1 else []
+    with simulate(home) as simulator:
+        target = ["--endpoint", simulator.url, "--model", MODEL, "--scenario", "mine.yaml", "--out", str(home)]
+        with process(locust("--headless", *target, *spread), home) as child:
+            assert child.wait(150) in (0, 4), child.output.read_text()
+    return run_folder(home)
 
 
 def _on_the_plan(manifest: Manifest, lines: list[str], records: list) -> None:  # type: ignore[type-arg]
