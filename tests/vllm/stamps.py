@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 VARIABLE = "TRUEYIELD_STAMPS"
-_TEXT = re.compile(rb'"(?:content|reasoning)": ?"[^"]')
+_TEXT = re.compile(rb'"(?:content|reasoning|text)": ?"[^"]')
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
