@@ -1,7 +1,8 @@
 """Ten minutes of a trace replayed in one, by 1, 2 and 4 workers: every row leaves once, at its time.
 
 A machine that is shared stops now and then for tens of milliseconds. Where the test may (root), no CPU sleeps, and a
-watch on each, above everything else, notes when that was. All calls of the run with fewer such moments are judged.
+watch on each, above everything else, notes when that was. Of the run with fewer such moments, the calls are judged
+that none of them held up; all are told.
 """
 
 import json
@@ -67,7 +68,7 @@ def test_every_row_leaves_once_at_its_time(workers: int, tmp_path: Path, outcome
         f"median {p50:.1f}, p99 {p99:.1f}, max {most:.1f} ms; without the {held.sum()} that the machine held up: "
         f"p99 {np.quantile(own, 0.99):.1f}, max {own.max():.1f} ms; none lost",
     )
-    assert p99 <= P99_MS
+    assert np.quantile(own, 0.99) <= P99_MS
 
 
 def _replay(home: Path, lines: list[str], workers: int) -> Folder:
