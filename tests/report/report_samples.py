@@ -227,11 +227,9 @@ def seller(folder: Path, **changes: object) -> Path:
 
 
 def stolen(folder: Path, **options: object) -> Path:
-    """Its client's host took a ninth of the machine."""
-    seller(folder)
-    found = read_manifest(folder)
-    workers = {name: msgspec.structs.replace(entry, stolen_share=0.11) for name, entry in found.workers.items()}
-    write_manifest(folder, msgspec.structs.replace(found, workers=workers, options={**found.options, **options}))
+    found = read_manifest(seller(folder))
+    workers = {name: msgspec.structs.replace(each, stolen_share=0.11) for name, each in found.workers.items()}
+    write_manifest(folder, msgspec.structs.replace(found, workers=workers, options=found.options | options))
     return folder
 
 
