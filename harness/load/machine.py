@@ -51,11 +51,13 @@ class Awake:
 
     def __init__(self) -> None:
         """InputError where that is not allowed."""
+        self._held = -1
         try:
             self._held = os.open(LATENCY, os.O_WRONLY)
+            os.write(self._held, struct.pack("i", 0))
         except OSError as error:
+            self.close()
             raise InputError(not_allowed(error), "run it as root, allow the file, or leave the flag out") from error
-        os.write(self._held, struct.pack("i", 0))
 
     def __enter__(self) -> "Awake":
         return self
@@ -73,10 +75,12 @@ class Awake:
 @contextmanager
 def awake_where_allowed() -> Iterator[bool]:
     """No CPU sleeps while it lasts, where that may be asked for; yields whether. For measurements of our own."""
-    if not_allowed():
+    try:
+        awake = Awake()
+    except InputError:
         yield False
         return
-    with Awake():
+    with awake:
         yield True
 
 

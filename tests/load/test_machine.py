@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.errors import InputError
 from harness.load import machine
-from harness.load.machine import Awake, CpuTime, cpu_time, not_allowed, stolen_share
+from harness.load.machine import Awake, CpuTime, awake_where_allowed, cpu_time, not_allowed, stolen_share
 
 TICKS = st.integers(0, 10**9)
 
@@ -68,6 +68,8 @@ def test_where_it_is_not_allowed_one_message_says_so(tmp_path: Path, monkeypatch
     assert [mistake.key for mistake in not_allowed()] == ["--keep-awake"]
     with pytest.raises(InputError, match="No such file") as caught:
         Awake()
+    with awake_where_allowed() as awake:
+        assert not awake
     assert [mistake.key for mistake in caught.value.mistakes] == ["--keep-awake"]
 
 
