@@ -42,7 +42,7 @@ def compile_hot_path(source: Path = SOURCE, built: Path = BUILT, *flags: str) ->
     unfinished = built.with_suffix(".unfinished")
     command = [
         *shlex.split(os.environ.get("CC", "cc")), "-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-fvisibility=hidden",
-        f"-DPy_LIMITED_API={STABLE_ABI:#010x}", f"-I{sysconfig.get_path('include')}", *flags,
+        f"-DPy_LIMITED_API={STABLE_ABI:#010x}", f"-I{ROOM}", f"-I{sysconfig.get_path('include')}", *flags,
         str(source), "-o", str(unfinished),
     ]  # fmt: skip
     try:

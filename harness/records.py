@@ -145,6 +145,7 @@ class WorkerEntry(msgspec.Struct, frozen=True, kw_only=True):
     broken_off: int = 0  # conversations with a planned beginning that ended before their last turn
     gc_pauses: Pauses | None = None  # of its engine, as last told
     hot_path: Literal["compiled", "plain"] | None = None  # how its engine read
+    tap: bool | None = None  # its engine heard of every segment; false: of the newest in each read
     stolen_share: float | None = None  # of the CPU time of its machine since the start: its host ran something else
     queue: QueueEntry | None = None
 

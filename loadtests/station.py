@@ -320,6 +320,7 @@ class Station:
             broken_off=session.broken_off,
             gc_pauses=self._board.live.pauses if self._board is not None else None,
             hot_path=self._board.hot_path if self._board is not None else None,
+            tap=self._board.tap if self._board is not None else None,
             queue=self.sender.entry if isinstance(self.sender, Feeder) else None,
             stolen_share=stolen_share(session.cpu_time, cpu_time()),
         )

@@ -65,6 +65,11 @@ class Switchboard:
         """How the engine reads."""
         return self._engine.hot_path
 
+    @property
+    def tap(self) -> bool | None:
+        """The engine hears of every segment."""
+        return self._engine.tap
+
     def call(self, call: Call, keep: Keep) -> StreamRecord:
         """Put one call through and wait for its end. A greenlet that is killed meanwhile leaves a censored record."""
         result: AsyncResult = AsyncResult()

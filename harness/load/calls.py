@@ -19,6 +19,10 @@ class Proxy(msgspec.Struct, frozen=True, array_like=True):
     authorization: str | None = None
 
 
+#: family, ip, port
+Address = tuple[int, str, int]
+
+
 class Target(msgspec.Struct, frozen=True, array_like=True):
     """Where to connect. `addresses` are resolved before the run: (family, ip, port) triples, tried in order.
 
@@ -29,7 +33,7 @@ class Target(msgspec.Struct, frozen=True, array_like=True):
     port: int
     tls: bool = False
     ca_file: str | None = None
-    addresses: tuple[tuple[int, str, int], ...] = ()
+    addresses: tuple[Address, ...] = ()
     proxy: Proxy | None = None
 
     @property

@@ -1,22 +1,27 @@
 """One engine for all tests of this folder, and servers that say whatever a test wants."""
 
+import importlib
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from raw_server import RawServer, Visit, answer
+from wires import Bench
 
 from harness.load import hot
 from harness.load.calls import Call, Deadlines, Finished, Identity
 from harness.load.client import Client
 from harness.load.dialects import build_call, resolve_target
 from harness.load.engine import Engine
+from harness.load.hot import plain
 from harness.load.scenarios import Plan, Scenario, Workload
 from harness.providers import Endpoint
 from harness.records import StreamRecord, decode_record
+from hatch_build import BUILT
 
 Serve = Callable[..., RawServer]
 
@@ -67,6 +72,25 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     assert engine.hot_path == getattr(request, "param", engine.hot_path)
     yield engine
     engine.close()
+
+
+@pytest.fixture(scope="session")
+def compiled() -> ModuleType:
+    if not BUILT.exists():
+        pytest.skip("the hot path is not compiled here: python hatch_build.py says why")
+    return importlib.import_module("harness.load.hot.compiled")
+
+
+@pytest.fixture(scope="session", params=["plain", "compiled"])
+def form(request: pytest.FixtureRequest) -> ModuleType:
+    return plain if request.param == "plain" else request.getfixturevalue("compiled")
+
+
+@pytest.fixture
+def bench(form: ModuleType) -> Iterator[Bench]:
+    bench = Bench(form)
+    yield bench
+    bench.close()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

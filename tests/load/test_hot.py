@@ -1,8 +1,6 @@
 """Both forms of the hot path take, keep and hand on the same; what they take is what a parser would have found."""
 
-import importlib
 import json
-import select
 import socket
 import struct
 from array import array
@@ -12,29 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from wires import AFTER, BEFORE, Bench, framed
 
 from harness.load import hot
-from harness.load.engine.stamps import ArrivalClock, now_ns
+from harness.load.engine.stamps import now_ns
 from harness.load.hot import plain
-from hatch_build import BUILT
-
-BEFORE, AFTER = b'data: {"content":"', b'"}\n\n\r\n'
-
-
-@pytest.fixture(scope="module")
-def compiled() -> ModuleType:
-    if not BUILT.exists():
-        pytest.skip("the hot path is not compiled here: python hatch_build.py says why")
-    return importlib.import_module("harness.load.hot.compiled")
-
-
-@pytest.fixture(params=["plain", "compiled"])
-def form(request: pytest.FixtureRequest) -> ModuleType:
-    return plain if request.param == "plain" else request.getfixturevalue("compiled")
-
-
-def framed(text: bytes, before: bytes = BEFORE, after: bytes = AFTER) -> bytes:
-    return b"%x\r\n" % (len(before + text + after) - 2) + before + text + after
 
 
 def test_this_machine_runs_what_was_built(compiled: ModuleType) -> None:
@@ -174,58 +154,6 @@ def test_nonsense_is_a_type_error(compiled: ModuleType) -> None:
 
 
 # -- Reads
-
-
-class Wire:
-    """Two ends of a TCP connection; the near one is read."""
-
-    def __init__(self, clock: ArrivalClock) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            self.near = socket.socket()
-            clock.watch(self.near)
-            self.near.connect(server.getsockname())
-            self.far, _ = server.accept()
-        self.near.setblocking(False)
-        self.far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def close(self) -> None:
-        self.near.close()
-        self.far.close()
-
-
-class Bench:
-    """One form's Reads with its poller and its wires."""
-
-    def __init__(self, form: ModuleType) -> None:
-        self.form, self.clock, self.reads = form, ArrivalClock(), form.Reads()
-        self.poller, self.wires = select.epoll(), []
-
-    def wire(self, taken: Any = None) -> Wire:
-        wire = Wire(self.clock)
-        self.wires.append(wire)
-        self.poller.register(wire.near.fileno(), select.EPOLLIN)
-        self.reads.carry(wire.near, taken)
-        return wire
-
-    def opened(self) -> Any:
-        taken = self.form.Taken()
-        taken.open(BEFORE, AFTER)
-        return taken
-
-    def read(self, trusted: bool = True) -> tuple[int, list[Any]]:
-        assert self.poller.poll(2, 1)
-        self.clock.renew()
-        return self.reads.read_ready(self.poller, self.clock.offset_ns, trusted and not self.clock.stepped)
-
-
-@pytest.fixture
-def bench(form: ModuleType) -> Any:
-    bench = Bench(form)
-    yield bench
-    for wire in bench.wires:
-        wire.close()
-    bench.poller.close()
-    bench.clock.close()
 
 
 def test_a_read_that_fits_is_taken_with_its_arrival(bench: Bench) -> None:

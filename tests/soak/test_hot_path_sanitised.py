@@ -39,7 +39,9 @@ def sanitised(tmp_path: Path, source: Path, *tests: str) -> "subprocess.Complete
 
 
 def test_no_byte_is_touched_that_is_not_ours(tmp_path: Path) -> None:
-    ended = sanitised(tmp_path, SOURCE, "tests/load/test_hot.py", "tests/load/test_stencil.py")
+    ended = sanitised(
+        tmp_path, SOURCE, "tests/load/test_hot.py", "tests/load/test_segments.py", "tests/load/test_stencil.py"
+    )
     assert ended.returncode == 0, ended.stdout[-4000:] + ended.stderr[-4000:]
     assert "skipped" not in ended.stdout
 

@@ -46,12 +46,13 @@ class Cancellation(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True):
-    """The engine is ready: whose clock stamps arrivals, how many descriptors it may open, its hot path's form."""
+    """The engine is ready: whose clock stamps arrivals, how many descriptors it may open, how it reads and listens."""
 
     pid: int
     kernel_clock: bool
     descriptors: int
     hot_path: Form
+    tap: bool
 
 
 class Channel:

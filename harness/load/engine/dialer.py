@@ -10,7 +10,7 @@ from typing import Protocol
 from harness.load.engine.connection import Connection
 from harness.load.engine.exchange import Exchange
 from harness.load.engine.stamps import ArrivalClock, now_ns
-from harness.load.hot.plain import READ_BYTES
+from harness.load.hot import Reads
 from harness.load.stream.verdict import CloseReason
 
 _MOST_CONNECTING = 128
@@ -36,10 +36,16 @@ class Dialer:
     """Connections in the making."""
 
     def __init__(
-        self, control: select.epoll, clock: ArrivalClock, connections: dict[int, Connection], owner: Owner
+        self,
+        control: select.epoll,
+        clock: ArrivalClock,
+        reads: Reads,
+        connections: dict[int, Connection],
+        owner: Owner,
     ) -> None:
         self._control = control
         self._clock = clock
+        self._reads = reads
         self._connections = connections
         self._owner = owner
         self._waiting: deque[Exchange] = deque()  # for their turn to connect
@@ -83,6 +89,7 @@ class Dialer:
     def _try_address(self, connection: Connection) -> None:
         if connection.connect(self._clock):
             self._connections[connection.fd] = connection
+            self._reads.follow(connection.sock)
             self._control.register(connection.fd, _WRITABLE)
         else:
             self._owner.lose(connection, "connect_error", now_ns(), connection.failure)
@@ -102,15 +109,21 @@ class Dialer:
 
     def _tunnel(self, connection: Connection) -> None:
         try:
-            data = connection.sock.recv(READ_BYTES)
-            if not data:
+            data = self._heard(connection)
+            if data == b"":
                 raise OSError(f"{connection.failure_place} closed the connection before the tunnel stood")
-            if connection.tunnel(data):
+            if data and connection.tunnel(data):
                 self._await(connection)
-        except BlockingIOError:
-            return
         except OSError as error:
             self._owner.lose(connection, "connect_error", now_ns(), str(error))
+
+    def _heard(self, connection: Connection) -> bytes | None:
+        """What a connection in the making says, b"" at its end, None where it says nothing."""
+        for _, data, _, _ in self._reads.read(connection.sock, 0, False):
+            if isinstance(data, OSError):
+                raise data
+            return data
+        return None
 
     def _await(self, connection: Connection) -> None:
         """Something was said: send the rest of it, and wait for the answer."""
@@ -126,6 +139,7 @@ class Dialer:
             self._owner.lose(connection, "reset", now_ns(), f"{connection.failure_place}: {os.strerror(code)}")
         elif code:
             del self._connections[connection.fd]
+            self._reads.drop(connection.sock)
             connection.fail(code)
             self._try_address(connection)
         elif connection.state in {"tunnelling", "handshaking"}:
@@ -141,12 +155,10 @@ class Dialer:
             if connection.state != "handshaking":
                 continue
             try:
-                data = connection.sock.recv(READ_BYTES)
-                if not data:
+                data = self._heard(connection)
+                if data == b"":
                     raise ssl.SSLError("the server closed the connection during the handshake")
-                if connection.handshake(data):
+                if data and connection.handshake(data):
                     self._open(connection)
-            except BlockingIOError:
-                continue
             except OSError as error:
                 self._owner.lose(connection, "connect_error", now_ns(), f"{connection.target.host}: TLS: {error}")

@@ -19,6 +19,7 @@ import harness
 from harness.errors import Outcome, TrueyieldError
 from harness.load.calls import Call, CancelReason, Finished, Identity, Live, News, Withdrawn
 from harness.load.clock import now_ns
+from harness.load.engine import tap
 from harness.load.engine.channel import Cancellation, Channel, Hello, Kind, Submission
 from harness.load.hot import VARIABLE, Form
 from harness.records import Pauses, StreamRecord, encode_record
@@ -27,7 +28,7 @@ _START_S = 20.0
 _CLOSE_S = 2.0
 _CHANNEL_BYTES = 4 * 1024 * 1024
 _PREFIXES_KEPT = ("PYTHON", "LD_", "SSL_", "LC_")
-_NAMES_KEPT = frozenset({"PATH", "HOME", "LANG", "TZ", "TMPDIR", VARIABLE})
+_NAMES_KEPT = frozenset({"PATH", "HOME", "LANG", "TZ", "TMPDIR", VARIABLE, tap.VARIABLE})
 #: Ctrl-C and kill reach the whole process group; the engine must live on to bring in what was seen.
 _SIGNALS_HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -83,6 +84,11 @@ class Engine:
     def hot_path(self) -> Form | None:
         """How the engine reads: compiled, or in plain Python."""
         return None if self._hello is None else self._hello.hot_path
+
+    @property
+    def tap(self) -> bool | None:
+        """The engine hears of every segment (else of the newest in each read)."""
+        return None if self._hello is None else self._hello.tap
 
     @property
     def pauses(self) -> Pauses | None:

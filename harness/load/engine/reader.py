@@ -22,6 +22,7 @@ from harness.load.engine.exchange import Exchange
 from harness.load.engine.pauses import PauseClock
 from harness.load.engine.pool import Pool
 from harness.load.engine.stamps import ArrivalClock, now_ns
+from harness.load.engine.tap import Tap
 from harness.load.engine.timers import Timers
 from harness.load.hot import FORM, Left, Reads
 from harness.load.hot.plain import MOST_EVENTS
@@ -56,9 +57,10 @@ class Reader:
         self._control.register(self._departures.fd, _READABLE)
         self._control.register(self._streams.fileno(), _READABLE)
         self._reads = Reads()
+        self._tap = Tap(self._reads)
         self._connections: dict[int, Connection] = {}
         self._open: dict[int, Exchange] = {}
-        self._dialer = Dialer(self._control, clock, self._connections, self)
+        self._dialer = Dialer(self._control, clock, self._reads, self._connections, self)
         self._ended: deque[Exchange] = deque()  # to be decoded to the end and handed back
         self._backlog: deque[Exchange] = deque()  # running, with bytes worth decoding
         self._pool = Pool()
@@ -74,7 +76,7 @@ class Reader:
     def run(self) -> None:
         """Serve until told to stop."""
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._channel.send(Kind.HELLO, Hello(os.getpid(), self._clock.kernel, soft, FORM))
+        self._channel.send(Kind.HELLO, Hello(os.getpid(), self._clock.kernel, soft, FORM, self._tap.open))
         while self._running:
             self._turn()
 
@@ -119,7 +121,9 @@ class Reader:
         frames, size = self._channel.receive()
         for kind, body in frames:
             if kind is Kind.CALL:
-                self._departures.add(self._calls.decode(body))
+                submission = self._calls.decode(body)
+                self._tap.aim(submission.call.target.addresses)
+                self._departures.add(submission)
                 self._depart()
             elif kind is Kind.CANCEL:
                 self._cancel(self._cancellations.decode(body))

@@ -1,7 +1,7 @@
 /* The hot path of the client, compiled: the same Taken and Reads as plain.py, whose docstrings say what they do.
  *
  * plain.py is the meaning of this file: whatever one takes, keeps or hands on, the other does, byte for byte
- * (tests/load/test_hot.py). No bytes are interpreted here but by comparing them with what a parser has proved.
+ * (tests/load/test_hot.py, test_segments.py). No bytes are interpreted here but by comparing them with what a parser has proved.
  * One thread, CPython's stable ABI, nothing but the C library beside it.
  */
 
@@ -24,6 +24,8 @@
 #define SHARED (-1)
 #define STAMP 35 /* SO_TIMESTAMPNS and SCM_TIMESTAMPNS of all architectures with the generic socket numbers */
 #define SECOND 1000000000LL
+
+#include "segments.h"
 
 /* -- Taken: a run of reads that fit one stencil ------------------------------------------------------------------- */
 
@@ -254,10 +256,17 @@ static PyType_Spec taken_spec = {
 
 /* -- Reads: the sockets that are ready, read once each ------------------------------------------------------------ */
 
+/* What is known of a descriptor. */
+typedef struct {
+    Taken *taken; /* NULL: every read is handed on */
+    Course *course; /* NULL: no tap tells of its segments */
+} Place;
+
 typedef struct {
     PyObject_HEAD
-    Taken **carried; /* by descriptor; NULL: every read is handed on */
-    int places;
+    Ring *ring; /* NULL without a tap */
+    Place *places; /* by descriptor */
+    int room;
     char buffer[READ_BYTES];
 } Reads;
 
@@ -267,20 +276,22 @@ static int64_t now_ns(void) {
     return now.tv_sec * SECOND + now.tv_nsec;
 }
 
-static int has_place(Reads *self, int fd) {
-    if (fd < self->places) return 1;
-    int places = self->places ? self->places : FEWEST_PLACES;
-    while (places <= fd) places *= 2;
-    if (!grow((void **)&self->carried, (size_t)places * sizeof *self->carried)) return 0;
-    memset(self->carried + self->places, 0, (size_t)(places - self->places) * sizeof *self->carried);
-    self->places = places;
-    return 1;
+static Place *place_of(Reads *self, int fd) {
+    if (fd >= self->room) {
+        int room = self->room ? self->room : FEWEST_PLACES;
+        while (room <= fd) room *= 2;
+        if (!grow((void **)&self->places, (size_t)room * sizeof *self->places)) return (Place *)PyErr_NoMemory();
+        memset(self->places + self->room, 0, (size_t)(room - self->room) * sizeof *self->places);
+        self->room = room;
+    }
+    return self->places + fd;
 }
 
-static PyObject *put(Reads *self, int fd, PyObject *taken) {
-    if (!has_place(self, fd)) return PyErr_NoMemory();
-    PyObject *old = (PyObject *)self->carried[fd];
-    self->carried[fd] = (Taken *)Py_XNewRef(taken);
+static PyObject *carry(Reads *self, int fd, PyObject *taken) {
+    Place *place = place_of(self, fd);
+    if (!place) return NULL;
+    PyObject *old = (PyObject *)place->taken;
+    place->taken = (Taken *)Py_XNewRef(taken);
     Py_XDECREF(old);
     Py_RETURN_NONE;
 }
@@ -290,15 +301,51 @@ static PyObject *Reads_carry(Reads *self, PyObject *args) {
     if (!PyArg_ParseTuple(args, "OO", &sock, &taken)) return NULL;
     int fd = PyObject_AsFileDescriptor(sock);
     if (fd < 0) return NULL;
-    if (taken == Py_None) return put(self, fd, NULL);
-    if (Py_TYPE(taken) == TakenType) return put(self, fd, taken);
+    if (taken == Py_None) return carry(self, fd, NULL);
+    if (Py_TYPE(taken) == TakenType) return carry(self, fd, taken);
     PyErr_SetString(PyExc_TypeError, "carry(socket, Taken or None)");
     return NULL;
 }
 
 static PyObject *Reads_drop(Reads *self, PyObject *sock) {
     int fd = PyObject_AsFileDescriptor(sock);
-    return fd < 0 ? NULL : put(self, fd, NULL);
+    if (fd < 0) return NULL;
+    if (fd < self->room) {
+        forget(self->places[fd].course);
+        self->places[fd].course = NULL;
+    }
+    return carry(self, fd, NULL);
+}
+
+static PyObject *Reads_listen(Reads *self, PyObject *args) {
+    PyObject *frames;
+    unsigned int frame_bytes;
+    if (!PyArg_ParseTuple(args, "OI", &frames, &frame_bytes)) return NULL;
+    if (self->ring || frame_bytes < sizeof(Frame) || frame_bytes % sizeof(uint32_t)) {
+        PyErr_SetString(PyExc_ValueError, "listen(frames, bytes of a frame), once");
+        return NULL;
+    }
+    if (!(self->ring = make_ring(frames, frame_bytes))) return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *Reads_follow(Reads *self, PyObject *sock) {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in four;
+        struct sockaddr_in6 six;
+    } ours;
+    socklen_t size = sizeof ours;
+    int fd = PyObject_AsFileDescriptor(sock);
+    if (fd < 0) return NULL;
+    Place *place = place_of(self, fd);
+    if (!place) return NULL;
+    forget(place->course);
+    place->course = NULL;
+    if (getsockname(fd, &ours.any, &size) < 0) return PyErr_SetFromErrno(PyExc_OSError);
+    uint16_t port = ntohs(ours.any.sa_family == AF_INET6 ? ours.six.sin6_port : ours.four.sin_port);
+    if (self->ring && !(place->course = follow(self->ring, port))) return PyErr_NoMemory();
+    Py_RETURN_NONE;
 }
 
 static PyObject *failed(int fd, int error, int64_t read_ns) {
@@ -322,6 +369,48 @@ static int64_t stamp_of(struct msghdr *message) {
     return 0;
 }
 
+/* -1: an exception is set. */
+static int hand_on(PyObject *left, PyObject *item) {
+    if (!item) return -1;
+    int code = PyList_Append(left, item);
+    Py_DECREF(item);
+    return code;
+}
+
+/* Where a read stands in time: the kernel's clock to ours, and when it was made. */
+typedef struct {
+    int64_t offset_ns, read_ns;
+} Moment;
+
+static int64_t arrival_of(int64_t stamp_ns, Moment moment) {
+    int64_t arrival_ns = stamp_ns - moment.offset_ns;
+    return arrival_ns < moment.read_ns ? arrival_ns : moment.read_ns;
+}
+
+/* 1: the run has it. 0: it was handed on, and what comes behind it must be, too. -1: an exception is set. */
+static int give(Taken *taken, int fd, const char *read, Py_ssize_t size, int64_t arrival_ns, int64_t read_ns,
+                PyObject *left) {
+    if (taken && take(taken, read, size, arrival_ns, read_ns)) return 1;
+    return hand_on(left, Py_BuildValue("(iy#LL)", fd, read, size, (long long)arrival_ns, (long long)read_ns));
+}
+
+/* The read in the buffer, the last segment of which was stamped: segment by segment, where each is known. */
+static int give_all(Reads *self, int fd, Py_ssize_t size, int64_t stamp_ns, Moment moment, PyObject *left) {
+    Place none = {NULL, NULL}, place = fd < self->room ? self->places[fd] : none;
+    uint32_t count = place.course ? segments_of(place.course, size, stamp_ns) : 0;
+    Py_ssize_t at = 0;
+    for (uint32_t index = 0; index + 1 < count; index++) {
+        Segment *each = segment(place.course, index);
+        Py_ssize_t stop = ahead(each->stop, place.course->due);
+        int code = give(place.taken, fd, self->buffer + at, stop - at, arrival_of(each->stamp_ns, moment),
+                        moment.read_ns, left);
+        if (code < 0) return -1;
+        if (!code) place.taken = NULL;
+        at = stop;
+    }
+    return give(place.taken, fd, self->buffer + at, size - at, arrival_of(stamp_ns, moment), moment.read_ns, left);
+}
+
 /* One read of one socket. What was not taken is appended to `left`; -1 with an exception set. */
 static int read_one(Reads *self, int fd, int64_t offset_ns, int trusted, PyObject *left) {
     char control[CMSG_SPACE(16)];
@@ -329,26 +418,17 @@ static int read_one(Reads *self, int fd, int64_t offset_ns, int trusted, PyObjec
     struct msghdr message = {.msg_iov = &place, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
     ssize_t size = recvmsg(fd, &message, MSG_DONTWAIT);
     int error = errno;
-    int64_t read_ns = now_ns(), arrival_ns = 0;
-    PyObject *item;
+    Moment moment = {offset_ns, now_ns()};
     if (size < 0) {
         if (error == EAGAIN || error == EWOULDBLOCK || error == EINTR) return 0;
-        item = failed(fd, error, read_ns);
-    } else {
-        if (trusted && (arrival_ns = stamp_of(&message))) {
-            arrival_ns -= offset_ns;
-            if (arrival_ns > read_ns) arrival_ns = read_ns;
-            Taken *taken = fd < self->places ? self->carried[fd] : NULL;
-            if (taken && take(taken, self->buffer, size, arrival_ns, read_ns)) return 0;
-            item = Py_BuildValue("(iy#LL)", fd, self->buffer, (Py_ssize_t)size, (long long)arrival_ns, (long long)read_ns);
-        } else {
-            item = Py_BuildValue("(iy#OL)", fd, self->buffer, (Py_ssize_t)size, Py_None, (long long)read_ns);
-        }
+        return hand_on(left, failed(fd, error, moment.read_ns));
     }
-    if (!item) return -1;
-    int code = PyList_Append(left, item);
-    Py_DECREF(item);
-    return code;
+    int64_t stamp_ns = trusted ? stamp_of(&message) : UNKNOWN;
+    int code = stamp_ns ? give_all(self, fd, size, stamp_ns, moment, left)
+                        : hand_on(left, Py_BuildValue("(iy#OL)", fd, self->buffer, (Py_ssize_t)size, Py_None,
+                                                      (long long)moment.read_ns));
+    if (fd < self->room && self->places[fd].course) pass(self->places[fd].course, size);
+    return code < 0 ? -1 : 0;
 }
 
 static PyObject *Reads_read(Reads *self, PyObject *args) {
@@ -385,8 +465,12 @@ static PyObject *Reads_read_ready(Reads *self, PyObject *args) {
 
 static void Reads_dealloc(Reads *self) {
     PyTypeObject *type = Py_TYPE((PyObject *)self);
-    for (int fd = 0; fd < self->places; fd++) Py_XDECREF((PyObject *)self->carried[fd]);
-    PyMem_Free(self->carried);
+    for (int fd = 0; fd < self->room; fd++) {
+        forget(self->places[fd].course);
+        Py_XDECREF((PyObject *)self->places[fd].taken);
+    }
+    PyMem_Free(self->places);
+    free_ring(self->ring);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     release(self);
     Py_DECREF(type);
@@ -395,6 +479,8 @@ static void Reads_dealloc(Reads *self) {
 static PyMethodDef reads_methods[] = {
     {"carry", (PyCFunction)Reads_carry, METH_VARARGS, NULL},
     {"drop", (PyCFunction)Reads_drop, METH_O, NULL},
+    {"listen", (PyCFunction)Reads_listen, METH_VARARGS, NULL},
+    {"follow", (PyCFunction)Reads_follow, METH_O, NULL},
     {"read", (PyCFunction)Reads_read, METH_VARARGS, NULL},
     {"read_ready", (PyCFunction)Reads_read_ready, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},

@@ -8,7 +8,10 @@ import time
 from array import array
 from collections.abc import Callable
 from itertools import accumulate
+from mmap import mmap
 from typing import Any
+
+from harness.load.hot.segments import FEWEST_FRAME_BYTES, UNKNOWN, Course, Piece, Ring
 
 READ_BYTES = 64 * 1024
 #: A run keeps so many bytes of text; then somebody must take them.
@@ -141,6 +144,22 @@ class Reads:
     def __init__(self) -> None:
         self._sockets: dict[int, Callable[[int, int], tuple[bytes, list[Any], int, Any]]] = {}
         self._carried: dict[int, Taken] = {}
+        self._ring: Ring | None = None
+        self._courses: dict[int, Course] = {}
+
+    def listen(self, frames: mmap, frame_bytes: int) -> None:
+        """From now on the segments of what is followed are found in this ring."""
+        if self._ring is not None or frame_bytes < FEWEST_FRAME_BYTES or frame_bytes % 4:
+            raise ValueError("listen(frames, bytes of a frame), once")
+        self._ring = Ring(frames, frame_bytes)
+
+    def follow(self, sock: socket.socket) -> None:
+        """This socket has begun to connect: from its SYN-ACK on its segments are known, where somebody listens."""
+        fd = sock.fileno()
+        self._sockets[fd] = sock.recvmsg
+        self._leave(fd)
+        if self._ring is not None:
+            self._courses[fd] = self._ring.follow(sock.getsockname()[1])
 
     def carry(self, sock: socket.socket, taken: Taken | None) -> None:
         """What is read from this socket goes to `taken` first; None: all of it is handed on."""
@@ -153,8 +172,14 @@ class Reads:
 
     def drop(self, sock: socket.socket) -> None:
         """This socket will be closed: another may get its number."""
-        self._sockets.pop(sock.fileno(), None)
-        self._carried.pop(sock.fileno(), None)
+        fd = sock.fileno()
+        self._sockets.pop(fd, None)
+        self._carried.pop(fd, None)
+        self._leave(fd)
+
+    def _leave(self, fd: int) -> None:
+        if course := self._courses.pop(fd, None):
+            course.forget()
 
     def read_ready(self, poller: "select.epoll", offset_ns: int, trusted: bool) -> tuple[int, list[Left]]:
         """Read at most 128 sockets that are ready; how many were, and what was not taken.
@@ -185,16 +210,31 @@ class Reads:
             left.append((fd, error, None, _now_ns()))
             return
         read_ns = _now_ns()
-        if not (ancillary and trusted):
+        stamp_ns = _stamp(ancillary) if trusted else UNKNOWN
+        pieces = self._pieces(fd, len(data), stamp_ns)
+        if stamp_ns == UNKNOWN:
             left.append((fd, data, None, read_ns))
             return
-        seconds, nanoseconds = _unpack_timespec(ancillary[0][2])
-        arrival_ns = seconds * _SECOND + nanoseconds - offset_ns
-        if arrival_ns > read_ns:
-            arrival_ns = read_ns
-        taken = self._carried.get(fd)
-        if taken is None or not taken.take(data, arrival_ns, read_ns):
-            left.append((fd, data, arrival_ns, read_ns))
+        taken, at = self._carried.get(fd), 0
+        for size, stamp_ns in pieces:
+            piece = data if size == len(data) else data[at : at + size]
+            arrival_ns = min(stamp_ns - offset_ns, read_ns)
+            if taken is None or not taken.take(piece, arrival_ns, read_ns):
+                left.append((fd, piece, arrival_ns, read_ns))
+                taken = None  # what comes behind it must wait for it
+            at += size
+
+    def _pieces(self, fd: int, size: int, stamp_ns: int) -> list[Piece]:
+        course = self._courses.get(fd)
+        return [(size, stamp_ns)] if course is None or not size else course.pieces(size, stamp_ns)
+
+
+def _stamp(ancillary: list[Any]) -> int:
+    """Wall time of the newest segment as the kernel stamped it."""
+    if not ancillary:
+        return UNKNOWN
+    seconds, nanoseconds = _unpack_timespec(ancillary[0][2])
+    return int(seconds * _SECOND + nanoseconds)
 
 
 def _is_proper(text: bytes) -> bool:
