@@ -23,6 +23,7 @@ from harness.measure.lengths import (
     reasons_of,
     useful_without,
 )
+from harness.measure.metrics import first_delta_ns
 from harness.measure.quality import Grade, grade, grades_of
 from harness.measure.results import EndpointResult, Mix, RunResult, SampledInterval, Useful, WindowUse
 from harness.measure.sheet import output_tokens_inside, sheet_of
@@ -37,8 +38,10 @@ from harness.records import Manifest, StreamRecord, worrying_steal
 
 __all__ = ["Grade", "Use", "grade", "grades_of", "measure", "read_run", "slos_of", "use_of", "write_run"]
 
-#: a stream of so many deltas that came in one single read was held back by something on the way
+#: a stream of so many deltas that came all at once was held back by something on the way
 BUFFERED_DELTAS = 8
+#: all at once: less than this a delta, which no engine reaches; a large stream comes in more than one segment
+BUFFERED_GAP_NS = 50_000
 #: below this a collection is lost in the two milliseconds of the engine's tick
 LONG_PAUSE_NS = 5_000_000
 #: cache hits above the designed share that are more than a template and a rounding of blocks
@@ -314,12 +317,19 @@ def _warmer_than_designed(study: Study, mix: Mix) -> list[str]:
 
 
 def _buffered(records: Sequence[StreamRecord]) -> list[str]:
-    """Streams whose deltas all came in one read: tokens are made one by one, so something held them back."""
+    """Streams whose deltas all came at once: tokens are made one by one, so something held them back."""
     long = [record for record in records if record.deltas >= BUFFERED_DELTAS]
-    at_once = sum(record.shared_reads == record.deltas - 1 for record in long)
+    at_once = sum(map(_came_at_once, long))
     if not at_once:
         return []
     return [
-        f"{at_once} of {len(long)} streams of {BUFFERED_DELTAS} deltas or more came in one read: something on the way "
+        f"{at_once} of {len(long)} streams of {BUFFERED_DELTAS} deltas or more came all at once: something on the way "
         "buffers them (proxy_buffering?), so their TTFT is their E2E"
     ]
+
+
+def _came_at_once(record: StreamRecord) -> bool:
+    if record.shared_reads == record.deltas - 1:
+        return True
+    first_ns, last_ns = first_delta_ns(record), record.last_delta_ns
+    return first_ns is not None and last_ns is not None and last_ns - first_ns < BUFFERED_GAP_NS * record.deltas

@@ -282,15 +282,17 @@ def test_user_clock_streams_are_said_to_include_our_lag(tmp_path):
     assert "kernel stamps" in result.reasons["metrics.client_lag_s"]
 
 
-def test_streams_that_came_in_one_read_are_said_to_be_buffered(tmp_path):
+def test_streams_that_came_all_at_once_are_said_to_be_buffered(tmp_path):
     offsets = encode_offsets([400_000] * 8)
     rows = [
         record(request_id="a", deltas=8, shared_reads=7, delta_offsets=offsets, delta_phase="a" * 8),
         record(request_id="b", deltas=8, shared_reads=6, delta_offsets=offsets, delta_phase="a" * 8),
         record(request_id="c", deltas=4, shared_reads=3),
+        record(request_id="d", deltas=8, last_delta_ns=1 * S + 200 * MS + 399_999),  # in a few segments
+        record(request_id="e", deltas=8, last_delta_ns=1 * S + 200 * MS + 400_000),
     ]
     result = measure(folder(tmp_path, rows))
-    assert [note[:30] for note in result.notes if "one read" in note] == ["1 of 2 streams of 8 deltas or "]
+    assert [note[:30] for note in result.notes if "at once" in note] == ["2 of 4 streams of 8 deltas or "]
 
 
 @pytest.mark.parametrize(("shares", "told"), [((0.11, 0.01), "11%"), ((0.02, None), None), ((None,), None), ((), None)])
