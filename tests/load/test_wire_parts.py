@@ -1,13 +1,17 @@
 """Head, framing, events, tags, usage and verdict, each on its own: tables of cases."""
 
+from array import array
+
 import pytest
 
 from harness.errors import Outcome
+from harness.load.hot.plain import LATER, SHARED
 from harness.load.stream.body import ChunkedBody, LengthBody
 from harness.load.stream.head import HeadReader, ProtocolError, parse_head
 from harness.load.stream.lag import Lag
 from harness.load.stream.scrub import scrub, scrub_cut, secrets_in
 from harness.load.stream.sse import EventSplitter
+from harness.load.stream.stencil import Run
 from harness.load.stream.thought import Thought
 from harness.load.stream.usage import Heard, Usage, count_tokens, read_usage
 from harness.load.stream.verdict import Ending, decide
@@ -216,6 +220,24 @@ def test_lag_of_a_very_long_stream() -> None:
     assert summary is not None and summary.max == 999 and summary.mean == pytest.approx(499.5)
     assert 980 <= summary.p99 <= 999
     assert len(lag._sample) <= 8192
+
+
+def test_a_read_of_several_segments_is_late_once() -> None:
+    lag = Lag()
+    for lag_ns in (300, LATER, LATER, 5):
+        lag.add(lag_ns)
+    arrivals, lags = array("q", [1, 2, 3, 4]), array("q", [200, LATER, SHARED, 7])
+    run = Run("content", b"abcd", array("I", [1, 2, 3, 4]), arrivals, lags)
+    lag.add_all(run.reads_ns())
+    summary = lag.summary()
+    assert lag.reads == 4 and run.shared == 1
+    assert summary is not None and (summary.max, summary.mean) == (300, 128)
+    assert [(text, shared) for text, _, shared in run.pieces()] == [
+        ("a", False),
+        ("b", False),
+        ("c", True),
+        ("d", False),
+    ]
 
 
 def test_secrets() -> None:

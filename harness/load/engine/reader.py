@@ -370,6 +370,7 @@ class Reader:
         """Ten times a second: streams with bytes worth decoding. Once a second: counts, old connections, garbage."""
         self._next_sweep_ns = now + _SWEEP_NS
         self._sweeps += 1
+        self._reads.note()
         full = self._sweeps % _SWEEPS_A_SECOND == 0
         for exchange in self._open.values():
             pending = exchange.stream.pending_bytes

@@ -22,6 +22,7 @@
 #define FEWEST_PLACES 64
 #define MOST_DIGITS 8
 #define SHARED (-1)
+#define LATER (-2)
 #define STAMP 35 /* SO_TIMESTAMPNS and SCM_TIMESTAMPNS of all architectures with the generic socket numbers */
 #define SECOND 1000000000LL
 
@@ -329,6 +330,11 @@ static PyObject *Reads_listen(Reads *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+static PyObject *Reads_note(Reads *self, PyObject *Py_UNUSED(none)) {
+    if (self->ring) drain(self->ring);
+    Py_RETURN_NONE;
+}
+
 static PyObject *Reads_follow(Reads *self, PyObject *sock) {
     union {
         struct sockaddr any;
@@ -398,17 +404,20 @@ static int give(Taken *taken, int fd, const char *read, Py_ssize_t size, int64_t
 static int give_all(Reads *self, int fd, Py_ssize_t size, int64_t stamp_ns, Moment moment, PyObject *left) {
     Place none = {NULL, NULL}, place = fd < self->room ? self->places[fd] : none;
     uint32_t count = place.course ? segments_of(place.course, size, stamp_ns) : 0;
+    int64_t arrival_ns;
     Py_ssize_t at = 0;
     for (uint32_t index = 0; index + 1 < count; index++) {
         Segment *each = segment(place.course, index);
         Py_ssize_t stop = ahead(each->stop, place.course->due);
-        int code = give(place.taken, fd, self->buffer + at, stop - at, arrival_of(each->stamp_ns, moment),
-                        moment.read_ns, left);
+        arrival_ns = arrival_of(each->stamp_ns, moment);
+        int code = give(place.taken, fd, self->buffer + at, stop - at, arrival_ns,
+                        index ? arrival_ns + LATER : moment.read_ns, left);
         if (code < 0) return -1;
         if (!code) place.taken = NULL;
         at = stop;
     }
-    return give(place.taken, fd, self->buffer + at, size - at, arrival_of(stamp_ns, moment), moment.read_ns, left);
+    arrival_ns = arrival_of(stamp_ns, moment);
+    return give(place.taken, fd, self->buffer + at, size - at, arrival_ns, at ? arrival_ns + LATER : moment.read_ns, left);
 }
 
 /* One read of one socket. What was not taken is appended to `left`; -1 with an exception set. */
@@ -480,6 +489,7 @@ static PyMethodDef reads_methods[] = {
     {"carry", (PyCFunction)Reads_carry, METH_VARARGS, NULL},
     {"drop", (PyCFunction)Reads_drop, METH_O, NULL},
     {"listen", (PyCFunction)Reads_listen, METH_VARARGS, NULL},
+    {"note", (PyCFunction)Reads_note, METH_NOARGS, NULL},
     {"follow", (PyCFunction)Reads_follow, METH_O, NULL},
     {"read", (PyCFunction)Reads_read, METH_VARARGS, NULL},
     {"read_ready", (PyCFunction)Reads_read_ready, METH_VARARGS, NULL},

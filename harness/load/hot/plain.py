@@ -18,6 +18,8 @@ READ_BYTES = 64 * 1024
 MOST_TEXT_BYTES = 64 * 1024
 #: Lateness of a text that came in one read with the text before it.
 SHARED = -1
+#: Lateness of a segment that came in one read with the segment before it: a read is late once, by its oldest segment.
+LATER = -2
 #: So many sockets are read at a go.
 MOST_EVENTS = 128
 ANCILLARY_BYTES = socket.CMSG_SPACE(16)
@@ -35,6 +37,7 @@ _unpack_timespec = struct.Struct("@qq").unpack
 _now_ns = time.monotonic_ns
 
 #: (descriptor, bytes or what went wrong, monotonic arrival where the kernel told it, time of the read)
+#: Where a segment came in one read with the one before it, the arrival plus `LATER` stands for the time of the read.
 Left = tuple[int, bytes | OSError, int | None, int]
 
 
@@ -153,6 +156,11 @@ class Reads:
             raise ValueError("listen(frames, bytes of a frame), once")
         self._ring = Ring(frames, frame_bytes)
 
+    def note(self) -> None:
+        """Take in what was heard since; now and then, or a ring that nobody empties has no room for what matters."""
+        if self._ring is not None:
+            self._ring.drain()
+
     def follow(self, sock: socket.socket) -> None:
         """This socket has begun to connect: from its SYN-ACK on its segments are known, where somebody listens."""
         fd = sock.fileno()
@@ -219,8 +227,9 @@ class Reads:
         for size, stamp_ns in pieces:
             piece = data if size == len(data) else data[at : at + size]
             arrival_ns = min(stamp_ns - offset_ns, read_ns)
-            if taken is None or not taken.take(piece, arrival_ns, read_ns):
-                left.append((fd, piece, arrival_ns, read_ns))
+            late_ns = arrival_ns + LATER if at else read_ns
+            if taken is None or not taken.take(piece, arrival_ns, late_ns):
+                left.append((fd, piece, arrival_ns, late_ns))
                 taken = None  # what comes behind it must wait for it
             at += size
 

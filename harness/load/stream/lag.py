@@ -1,4 +1,7 @@
-"""Lateness of each read -> ClientLag: mean and maximum exact, p99 from at most 8,192 evenly spaced reads."""
+"""Lateness of each read -> ClientLag: mean and maximum exact, p99 from at most 8,192 evenly spaced reads.
+
+A read is as late as the oldest byte in it that has a time.
+"""
 
 from array import array
 
@@ -19,7 +22,9 @@ class Lag:
         self._n = self._sum = self._max = 0
 
     def add(self, lag_ns: int) -> None:
-        """One read, this late."""
+        """One read, this late; below 0: another segment of the read before, which counts once."""
+        if lag_ns < 0:
+            return
         self._block.append(lag_ns)
         if len(self._block) == _BLOCK:
             self._fold()

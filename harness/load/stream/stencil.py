@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import msgspec
 
 from harness.load.hot import Taken
-from harness.load.hot.plain import SHARED
+from harness.load.hot.plain import LATER, SHARED
 from harness.load.stream.chunk import Chunk, Delta, decode_chunk
 
 _FIELDS = ("content", "reasoning_content", "reasoning")
@@ -28,7 +28,8 @@ _SHORT_BYTES = 400
 class Run:
     """Consecutive reads that fitted: their texts in `field`, one behind the other; arrival and lateness of each.
 
-    Lateness is `SHARED` where a text came in one read with the text before it.
+    Lateness is `SHARED` where a text came in one segment with the text before it, `LATER` where it came in a segment of
+    its own, and in one read with that.
     """
 
     field: str
@@ -39,15 +40,17 @@ class Run:
 
     @property
     def shared(self) -> int:
-        """Texts that came in one read with the text before them."""
+        """Texts that have no arrival of their own."""
         return self.lags_ns.count(SHARED)
 
     def reads_ns(self) -> "array[int]":
         """Lateness of each read."""
-        return array("q", [lag for lag in self.lags_ns if lag != SHARED]) if self.shared else self.lags_ns
+        if not self.shared and not self.lags_ns.count(LATER):
+            return self.lags_ns
+        return array("q", [lag for lag in self.lags_ns if lag >= 0])
 
     def pieces(self) -> Iterator[tuple[str, int, bool]]:
-        """Each text, its arrival, and whether it shared its read with the text before."""
+        """Each text, its arrival, and whether it shares that with the text before."""
         begin = 0
         for end, arrival_ns, lag_ns in zip(self.ends, self.arrivals_ns, self.lags_ns, strict=True):
             yield self.text[begin:end].decode(), arrival_ns, lag_ns == SHARED
