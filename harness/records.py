@@ -95,7 +95,7 @@ class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
     client_lag_ns: ClientLag | None = None
     reads: int = 0
     deltas: int = 0
-    shared_reads: int = 0  # deltas that shared their read with an earlier delta: an interval, not a point
+    shared_reads: int = 0  # deltas without an arrival of their own: intervals, not points
     delta_offsets: str | None = None  # see encode_offsets; microseconds after sent_last_ns
     delta_phase: str | None = None  # one Phase letter a delta
 

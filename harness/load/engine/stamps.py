@@ -3,7 +3,7 @@
 The kernel stamps each segment as it arrives (SO_TIMESTAMPNS, CLOCK_REALTIME); `recvmsg` hands the stamp over with
 the bytes, so that a busy reader cannot falsify it. The stamp is moved to CLOCK_MONOTONIC by an offset which is
 renewed each tick. Where the kernel has no stamp, the user clock right after the read counts, and the record says so.
-When one read takes several segments, the stamp is that of the newest.
+When one read takes several segments, the stamp is that of the newest; a tap knows the others' (`tap.py`).
 """
 
 import socket
