@@ -12,7 +12,7 @@ help:  ## show this list
 
 setup: $(READY)  ## make .venv with everything, from the lock file
 
-$(READY): requirements.lock pyproject.toml hatch_build.py harness/load/hot/compiled.c
+$(READY): requirements.lock pyproject.toml hatch_build.py harness/load/hot/compiled.c harness/load/hot/segments.h
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "trueyield needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
 	$(PYTHON) -m venv .venv

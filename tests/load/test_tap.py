@@ -176,6 +176,16 @@ def test_of_very_many_addresses_some_are_not_listened_to(ear: Ear) -> None:
     assert [data for _, data, _, _ in ear.bench.read()[1]] == [b"ab"] and ear.heard == 0
 
 
+def test_an_address_that_cannot_be_listened_to_leaves_the_others(ear: Ear) -> None:
+    first = ear.bench.wire(tap=ear.tap)
+    ear.tap.aim([(socket.AF_INET, "nonsense", 80)])
+    second = ear.bench.wire(tap=ear.tap)
+    for wire in (first, second):
+        before = ear.heard
+        wire.far.sendall(b"a")
+        assert ear.heard > before
+
+
 def test_addresses_with_a_zone_and_of_both_families_fit_one_filter(ear: Ear) -> None:
     ear.tap.aim([(socket.AF_INET6, "fe80::1%lo", 80), (socket.AF_INET, "10.0.0.1", 80)])
     for ip in ("::1", "127.0.0.1"):

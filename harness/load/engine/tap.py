@@ -52,10 +52,11 @@ class Tap:
 
     def aim(self, addresses: Iterable[Address]) -> None:
         """From now on these, too. Before connecting to them."""
-        for address in addresses:
-            if self._listener is not None and address not in self._heard and len(self._heard) < _MOST_ADDRESSES:
-                self._heard[address] = None
-                _attach(self._listener, _program(self._heard))
+        new = [address for address in addresses if address not in self._heard][: _MOST_ADDRESSES - len(self._heard)]
+        if self._listener is not None and new:
+            with contextlib.suppress(OSError):  # no memory for a larger filter: the old one stays, until the next call
+                _attach(self._listener, _program([*self._heard, *new]))
+                self._heard.update(dict.fromkeys(new))
 
     def close(self) -> None:
         """Hear no more. May be called twice."""
