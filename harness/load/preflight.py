@@ -69,10 +69,16 @@ def _asked(plan: Plan, key: str | None, client: Client, question: _Question) -> 
     )  # fmt: skip
     call = build_call(plan, question, identity, resolve_target(endpoint), key)
     record = decode_record(client.call(call).line)
-    if record.outcome is Outcome.CUT and record.connection == "reused" and not record.reads:
-        # The server had closed an idle connection of an earlier question: that says nothing about this one.
-        record = decode_record(client.call(call).line)
-    return record
+    return decode_record(client.call(call).line) if _by_chance(record) else record
+
+
+def _by_chance(record: StreamRecord) -> bool:
+    """Whether the same question may well be answered the second time.
+
+    A server had closed an idle connection of an earlier question; or a model that draws its tokens drew the end first.
+    """
+    closed = record.outcome is Outcome.CUT and record.connection == "reused" and not record.reads
+    return closed or (record.outcome is Outcome.EMPTY and record.finish_reason == "stop")
 
 
 def _ruler(plan: Plan, key: str | None, client: Client) -> dict[str, Any] | None:
@@ -86,8 +92,8 @@ def _ruler(plan: Plan, key: str | None, client: Client) -> dict[str, Any] | None
 
     def ask(text: str) -> int | None:
         record = _asked(plan, key, client, _Question(messages=({"role": "user", "content": text},)))
-        counted = record.outcome in _ANSWERED or record.finish_reason == "length"
-        return record.input_tokens if counted and record.token_source != "estimate" else None
+        # Usage counts the text whatever was answered to it; an estimate would measure ourselves.
+        return record.input_tokens if record.token_source != "estimate" else None
 
     long = min(_LONGEST_SAMPLE_CHARS, max(2 * _SHORT_SAMPLE_CHARS, 2 * (_longest(plan.scenario.workload) or 0)))
     ruler = calibrated(filler_text, samples, ask, (_SHORT_SAMPLE_CHARS, long))

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 from conftest import Serve, make_plan
@@ -11,6 +12,7 @@ from stream_corpus import DONE, ROLE, chunk, event, said, usage
 from harness.errors import PreflightError
 from harness.load.client import Client
 from harness.load.preflight import preflight
+from harness.load.scenarios import Workload
 
 KEY = "sk-canary-0123456789"
 
@@ -62,6 +64,10 @@ def test_wrong_model_names_those_that_are_served(client: Client, serve: Serve) -
     assert "'m' is not served" in text and "qwen, llama" in text
 
 
+#: the model drew the end as its first token
+NOTHING = (
+    HEAD + frame(ROLE) + frame(event(chunk({}, "stop"))) + frame(event(chunk(usage=usage(9, 1)))) + frame(DONE) + LAST
+)
 CASES = [
     (reply("404 Not Found", '{"detail":"Not Found"}'), "nothing answers", "base_url"),
     (reply("422 Bad", '{"detail":"unknown field"}'), "unknown field", "request:"),
@@ -75,6 +81,7 @@ CASES = [
     (reply("200 OK", "<html>hi</html>", "text/html"), "event stream", "base_url"),
     (HEAD + frame(event({"error": {"message": "overloaded", "code": 503}})) + frame(DONE) + LAST, "overloaded", "log"),
     (HEAD + frame(ROLE) + LAST, "no whole answer (cut)", "log"),
+    (NOTHING, "no whole answer (empty)", "log"),
 ]
 
 
@@ -111,3 +118,30 @@ def test_an_idle_connection_that_the_server_closed_is_no_refusal(client: Client,
         time.sleep(0.3)  # long enough for a connection to be kept
         assert preflight(endpoint, None, client)["status"] == 200
     assert len(server.visits) > len(served) > 1  # somebody was turned away, and asked again
+
+
+def test_a_model_that_drew_the_end_first_is_asked_once_more(client: Client, serve: Serve) -> None:
+    answers = iter([NOTHING])
+    server = serve(lambda visit: visit.send(nothing) if (nothing := next(answers, None)) else thinking(visit))
+    assert preflight(make_plan(server.url).endpoint, None, client)["outcome"] == "cut_in_thought"
+    assert len(server.visits) == 2
+
+
+def test_usage_counts_a_text_that_nothing_is_answered_to(client: Client, serve: Serve) -> None:
+    """Four characters a token and a template of 30, from a model that only ever answers its first question."""
+    asked: list[int] = []
+
+    def silent_after_the_first(visit: Visit) -> None:
+        asked.append(len(json.loads(visit.request.partition(b"\r\n\r\n")[2])["messages"][0]["content"]))
+        if len(asked) == 1:
+            thinking(visit)
+            return
+        counted = event(chunk(usage=usage(30 + asked[-1] // 4, 1)))
+        visit.send(HEAD + frame(event(chunk({}, "stop"))) + frame(counted) + frame(DONE) + LAST)
+
+    plan = make_plan(serve(silent_after_the_first).url)
+    workload = Workload(families=("arithmetic",), isl_tokens=900)
+    plan = replace(plan, scenario=replace(plan.scenario, workload=workload))
+    ruler = preflight(plan, None, client)["ruler"]
+    assert ruler["filler_rate"] == pytest.approx(0.25) and ruler["fixed_tokens"] == pytest.approx(30)
+    assert ruler["text_rates"]["arithmetic"] == pytest.approx(0.25, rel=0.03)
