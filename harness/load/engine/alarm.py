@@ -22,10 +22,22 @@ class Alarm:
         self.fd: int = self._libc.timerfd_create(_CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
         if self.fd < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create")
+        self.at_ns: int | None = None  # what it is set to
+        self.cpu = -1  # where it was set, and will go off
+        self.rung = False  # by hand since then: it has to be set again
 
     def set(self, at_ns: int | None) -> None:
         """Ring then, at once if that has passed; None: never."""
-        first = (0, 0) if at_ns is None else divmod(max(at_ns, 1), _SECOND)
+        self.rung = False
+        self._arm((0, 0) if at_ns is None else divmod(max(at_ns, 1), _SECOND))
+        self.at_ns, self.cpu = at_ns, self._libc.sched_getcpu()
+
+    def ring(self) -> None:
+        """Ring at once, on the CPU that asks for it; another thread than the one that sets it may."""
+        self._arm((0, 1))
+        self.rung = True
+
+    def _arm(self, first: tuple[int, int]) -> None:
         self._libc.timerfd_settime(self.fd, _ABSOLUTE, _itimerspec(0, 0, *first), None)
 
     def close(self) -> None:

@@ -19,13 +19,7 @@ class Departures:
     def __init__(self) -> None:
         self._waiting: dict[int, Submission] = {}
         self._times: list[tuple[int, int]] = []  # due, ticket; of a call that was recalled it stays until then
-        self._alarm = Alarm()
-        self._alarm_ns: int | None = None
-
-    @property
-    def fd(self) -> int:
-        """Readable while a call is due."""
-        return self._alarm.fd
+        self.alarm = Alarm()  # rings while a call is due
 
     def add(self, submission: Submission) -> None:
         """One more call; look for what is `due` at once."""
@@ -39,9 +33,8 @@ class Departures:
             if submission := self._waiting.pop(ticket, None):
                 yield _taken_up(submission, now_ns)
         next_ns = self._times[0][0] if self._times else None
-        if next_ns != self._alarm_ns:
-            self._alarm_ns = next_ns
-            self._alarm.set(next_ns)
+        if next_ns != self.alarm.at_ns or self.alarm.rung:
+            self.alarm.set(next_ns)
 
     def recall(self, ticket: int, now_ns: int) -> Exchange | None:
         """A call whose time has not come, out of the list. It never began: its start is as it was handed in."""

@@ -1,4 +1,4 @@
-"""The engine's own process: calls come in over a socket pair, records go out. One epoll loop, no threads, no gevent.
+"""The engine's own process: calls come in over a socket pair, records go out. One epoll loop.
 
 Streams are read in ticks of 2 ms while several are running: one wake then serves many reads, and the kernel's
 stamps keep each arrival true. Submissions, new connections and calls whose time has come interrupt the wait. Decoding
@@ -19,6 +19,7 @@ from harness.load.engine.connection import Connection
 from harness.load.engine.departures import Departures
 from harness.load.engine.dialer import Dialer
 from harness.load.engine.exchange import Exchange
+from harness.load.engine.lookout import Lookout
 from harness.load.engine.pauses import PauseClock
 from harness.load.engine.pool import Pool
 from harness.load.engine.stamps import ArrivalClock, now_ns
@@ -51,10 +52,11 @@ class Reader:
         self._pauses = pauses
         self._channel = Channel(fd)
         self._departures = Departures()
+        self._lookout = Lookout(self._departures.alarm)
         self._control = select.epoll()  # submissions, departures, connections in the making, unsent bytes, `_streams`
         self._streams = select.epoll()  # connections from which answers are read
         self._control.register(fd, _READABLE)
-        self._control.register(self._departures.fd, _READABLE)
+        self._control.register(self._departures.alarm.fd, _READABLE)
         self._control.register(self._streams.fileno(), _READABLE)
         self._reads = Reads()
         self._tap = Tap(self._reads)
@@ -79,9 +81,10 @@ class Reader:
         self._channel.send(Kind.HELLO, Hello(os.getpid(), self._clock.kernel, soft, FORM, self._tap.open))
         while self._running:
             self._turn()
+        self._lookout.end()
 
     def _turn(self) -> None:
-        events = self._control.poll(self._patience_s())
+        events = self._lookout.sleep(self._control, self._patience_s())
         self._clock.renew()
         self._depart()
         readable = False
@@ -124,6 +127,8 @@ class Reader:
                 submission = self._calls.decode(body)
                 self._tap.aim(submission.call.target.addresses)
                 self._departures.add(submission)
+                if submission.call.send_ns is not None:
+                    self._lookout.begin()
                 self._depart()
             elif kind is Kind.CANCEL:
                 self._cancel(self._cancellations.decode(body))
