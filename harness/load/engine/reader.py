@@ -9,13 +9,13 @@ import gc
 import os
 import resource
 import select
-from collections import deque
 
 import msgspec
 
 from harness.load.calls import Live, Withdrawn
 from harness.load.engine.channel import Cancellation, Channel, Hello, Kind, Submission
 from harness.load.engine.connection import Connection
+from harness.load.engine.decoding import Decoding
 from harness.load.engine.departures import Departures
 from harness.load.engine.dialer import Dialer
 from harness.load.engine.exchange import Exchange
@@ -33,10 +33,6 @@ _SECOND = 1_000_000_000
 TICK_NS = 2_000_000
 #: With fewer streams than this, each wake reads at once: there is nothing to gather.
 _FEW = 8
-_DECODING_NS = 1_000_000
-_SLICE_BYTES = 32 * 1024
-_WORTH_DECODING = 4 * 1024
-_LONG_RUN = 1000
 _SWEEP_NS = 100_000_000
 _SWEEPS_A_SECOND = _SECOND // _SWEEP_NS
 
@@ -63,8 +59,7 @@ class Reader:
         self._connections: dict[int, Connection] = {}
         self._open: dict[int, Exchange] = {}
         self._dialer = Dialer(self._control, clock, self._reads, self._connections, self)
-        self._ended: deque[Exchange] = deque()  # to be decoded to the end and handed back
-        self._backlog: deque[Exchange] = deque()  # running, with bytes worth decoding
+        self._decoding = Decoding(self)
         self._pool = Pool()
         self._timers = Timers(self._open)
         self._deltas = 0  # of exchanges that were handed back
@@ -98,7 +93,7 @@ class Reader:
         self._dialer.shake_hands()
         self._dialer.dial()
         self._read(readable)
-        self._decode()
+        self._decoding.go_on()
         now = now_ns()
         for exchange in self._timers.expired(now):
             self._expire(exchange, now)
@@ -109,7 +104,7 @@ class Reader:
 
     def _patience_s(self) -> float:
         """How long to sleep if nothing comes."""
-        if self._ended or self._backlog or self._dialer.busy:
+        if self._decoding.busy or self._dialer.busy:
             return 0
         until = self._next_sweep_ns
         if self._ticking:
@@ -142,6 +137,11 @@ class Reader:
     def _depart(self) -> None:
         for exchange in self._departures.due(now_ns()):
             self._begin(exchange)
+
+    def give_way(self) -> None:
+        """What is due goes before the next slice of decoding."""
+        self._depart()
+        self._dialer.dial()
 
     def _cancel(self, wish: Cancellation) -> None:
         exchange = self._open.get(wish.ticket)
@@ -278,9 +278,9 @@ class Reader:
         if connection.tls is not None:
             data = self._decrypted(connection, data, read_ns)
         if data and stream.feed(data, arrival_ns, read_ns):
-            self._whole(exchange)
+            self.whole(exchange)
         elif stream.pending_bytes and stream.short_way.short_reads:  # one event unlike the others, likely
-            self._decode_slice(exchange)
+            self._decoding.slice(exchange)
 
     def _decrypted(self, connection: Connection, data: bytes, read_ns: int) -> bytes:
         try:
@@ -298,11 +298,11 @@ class Reader:
 
     # -- the end of an exchange
 
-    def _whole(self, exchange: Exchange) -> None:
+    def whole(self, exchange: Exchange) -> None:
         """The body has ended: the connection may serve again."""
         connection, stream = exchange.connection, exchange.stream
         exchange.end("ended", stream.ended_ns or now_ns())
-        self._ended.append(exchange)
+        self._decoding.finish(exchange)
         if connection is None:
             return
         exchange.connection = None
@@ -317,38 +317,10 @@ class Reader:
         if connection is not None:
             self._drop(connection)
         exchange.end(reason, at_ns, error)
-        self._ended.append(exchange)
+        self._decoding.finish(exchange)
 
-    def _decode(self) -> None:
-        """Up to a millisecond of decoding: ended streams first, since somebody waits for their records."""
-        stop_ns = now_ns() + _DECODING_NS
-        while (self._ended or self._backlog) and now_ns() < stop_ns:
-            self._depart()
-            self._dialer.dial()
-            queue = self._ended or self._backlog
-            exchange = queue[0]
-            more = self._decode_slice(exchange)
-            if not exchange.over:
-                if not more:
-                    queue.popleft()
-                    exchange.queued = False
-            elif not more and queue is self._ended:
-                queue.popleft()
-                self._hand_back(exchange)
-            elif queue is self._backlog:
-                queue.popleft()
-
-    def _decode_slice(self, exchange: Exchange) -> bool:
-        stream, before = exchange.stream, exchange.stream.transcript.deltas
-        more = stream.decode(_SLICE_BYTES)
-        if not exchange.over:
-            if stream.ended:  # broken beyond repair
-                self._whole(exchange)
-            elif stream.transcript.done_seen or (stream.transcript.deltas and not before):
-                self.set_timer(exchange)  # a shorter wait begins
-        return more
-
-    def _hand_back(self, exchange: Exchange) -> None:
+    def hand_back(self, exchange: Exchange) -> None:
+        """It is decoded to its end: the worker gets its record."""
         del self._open[exchange.ticket]
         self._channel.put(Kind.FINISHED, exchange.finished())
         self._deltas += exchange.stream.deltas
@@ -359,7 +331,7 @@ class Reader:
         self._timers.set(exchange)
 
     def _expire(self, exchange: Exchange, now: int) -> None:
-        while self._decode_slice(exchange):
+        while self._decoding.slice(exchange):
             pass  # what has arrived counts before the deadline does
         due_ns, reason, words = exchange.due()
         if exchange.over:
@@ -377,14 +349,7 @@ class Reader:
         self._sweeps += 1
         self._reads.note()
         full = self._sweeps % _SWEEPS_A_SECOND == 0
-        for exchange in self._open.values():
-            pending = exchange.stream.pending_bytes
-            if pending and not exchange.queued and not exchange.over:
-                if full or pending >= _WORTH_DECODING or not exchange.stream.transcript.deltas:
-                    exchange.queued = True
-                    self._backlog.append(exchange)
-            elif full and exchange.stream.short_way.count >= _LONG_RUN:
-                self._decode_slice(exchange)
+        self._decoding.look_through(self._open.values(), full)
         if full:
             for connection in self._pool.expired(now):
                 self._drop(connection)
