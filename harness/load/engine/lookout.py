@@ -5,6 +5,7 @@ timer that was set there does not go off, and who sleeps there is not woken. So 
 the alarm was answered; if not, the loop is brought over, and the alarm rung from here.
 """
 
+import contextlib
 import os
 import select
 import threading
@@ -38,12 +39,16 @@ class Lookout:
     def begin(self) -> None:
         """Look out from now on."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._look, name="lookout", daemon=True)
+            self._thread = threading.Thread(target=self._look_out, name="lookout", daemon=True)
             self._thread.start()
 
     def end(self) -> None:
         """Nobody waits any more."""
         self._over = True
+
+    def _look_out(self) -> None:
+        with contextlib.suppress(OSError):  # where nobody may choose a thread's CPUs, nothing can be done
+            self._look()
 
     def _look(self) -> None:
         cpus, gone = os.sched_getaffinity(self._sleeper), -1
