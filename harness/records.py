@@ -142,7 +142,7 @@ class WorkerEntry(msgspec.Struct, frozen=True, kw_only=True):
     final: bool = False  # its last message arrived
     engine_lost: bool = False
     not_sent: int = 0
-    broken_off: int = 0  # conversations with a planned beginning that ended before their last turn
+    broken_off: int = 0  # conversations of an open loop or a queue that ended before their last turn
     gc_pauses: Pauses | None = None  # of its engine, as last told
     hot_path: Literal["compiled", "plain"] | None = None  # how its engine read
     tap: bool | None = None  # its engine heard of every segment; false: of the newest in each read

@@ -24,10 +24,9 @@ from harness.records import Manifest, StreamRecord, WorkerEntry
 from harness.report.prometheus import LiveRun
 from harness.report.tally import Figures, Tally
 from loadtests.books import Books, point_latest
-from loadtests.feeder import queue_notes
 from loadtests.manifests import make_manifest, new_run_id
+from loadtests.notes import load_notes
 from loadtests.options import Start, kept_options
-from loadtests.planned import planned_notes
 from loadtests.shipping import Batch, Inbox
 from loadtests.startup import Prepared, Startup
 
@@ -223,8 +222,7 @@ class Desk:
             if entry.wall_end and abs(entry.wall_end.offset_ns - entry.wall.offset_ns) > DRIFT_NOTE_NS:
                 moved_ms = (entry.wall_end.offset_ns - entry.wall.offset_ns) / 1e6
                 self.note(f"worker {worker}: its wall clock moved by {moved_ms:.1f} ms during the run")
-        run.notes += queue_notes(run.plan.scenario, run.entries.values())
-        run.notes += planned_notes(run.plan.scenario, run.entries.values())
+        run.notes += load_notes(run.plan.scenario, run.entries.values())
         if run.inbox.foreign:
             self.note(f"{run.inbox.foreign} batches of another run were dropped")
 

@@ -1,6 +1,6 @@
 """Feeder: one greenlet a process that keeps a queue in front of the endpoint: an ended call is replaced at once."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import gevent
 from gevent.event import Event
@@ -8,8 +8,7 @@ from gevent.event import Event
 from harness.errors import FAILED
 from harness.load.arrivals.queue import Queue
 from harness.load.clock import now_ns
-from harness.load.scenarios import Scenario
-from harness.records import QueueEntry, StreamRecord, WorkerEntry, queue_stood_s
+from harness.records import QueueEntry, StreamRecord
 from loadtests.dispatcher import BREATH_S
 from loadtests.switchboard import Switchboard
 
@@ -89,22 +88,3 @@ class Feeder:
         at_s = (live.at_ns - self._began_ns) / 1e9
         failures, self._failures = self._failures, 0
         self._queue.look(at_s, live.in_flight, live.awaiting_first, raising=not failures)
-
-
-def queue_notes(scenario: Scenario, workers: Iterable[WorkerEntry]) -> list[str]:
-    """What a reader of a queued run must know: when the queue stood, whether it ran short, or that there was none."""
-    entries = list(workers)
-    queues = [entry.queue for entry in entries if entry.queue is not None and entry.queue.ahead]
-    if not queues:
-        return []
-    opened, stood_s = sum(queue.open_calls for queue in queues), queue_stood_s(entries)
-    if stood_s is None:
-        return [f"NO QUEUE: too few requests waited, with {opened} open: this throughput is no ceiling"]
-    notes = [f"the queue stood {stood_s:.0f} s after the start, at most {opened} requests were open"]
-    if stood_s > scenario.warm_up_seconds():
-        warm_up = f"the warm-up of {scenario.warm_up_seconds():g} s"
-        notes.append(f"that is after {warm_up}: no rate from before it counts towards the ceiling")
-    if short := sum(queue.short for queue in queues):
-        looks = sum(queue.looks for queue in queues)
-        notes.append(f"the queue was short in {short} of {looks} looks at it, once a second by each worker")
-    return notes

@@ -4,14 +4,14 @@ The first turn of a conversation has a time of the plan. A later one is due when
 the answer before it, plus the pause. It joins the same timetable, so it is sent, refused and late as any planned call.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import gevent
 from gevent.queue import SimpleQueue
 
 from harness.errors import Outcome
-from harness.load.arrivals.plans import Arrival, global_plan, rate_in_words, share_of, source
+from harness.load.arrivals.plans import Arrival, global_plan, share_of, source
 from harness.load.arrivals.timetable import Timetable
 from harness.load.arrivals.traces import TraceRow
 from harness.load.calls import Finished
@@ -26,8 +26,8 @@ from harness.load.conversations import (
     turns_before,
 )
 from harness.load.prompts import Prompt
-from harness.load.scenarios import Scenario, Workload
-from harness.records import StreamRecord, WorkerEntry
+from harness.load.scenarios import Workload
+from harness.records import StreamRecord
 from loadtests.dispatcher import BREATH_S, Dispatcher, in_flight_cap
 from loadtests.session import Session
 from loadtests.switchboard import Hear, Switchboard
@@ -178,17 +178,3 @@ class Planned:
                 else:
                     session.broken_off += record.outcome is not Outcome.CENSORED
             gevent.sleep(BREATH_S)  # many may end at once; planned calls go first
-
-
-def planned_notes(scenario: Scenario, workers: Iterable[WorkerEntry]) -> list[str]:
-    """What a reader of planned conversations must know: what the rate was of, and how many of them ended early."""
-    workload, arrivals = scenario.workload, scenario.arrivals
-    if workload.turns is None or not arrivals.open_loop:
-        return []
-    notes = [f"planned: {arrivals.kind} {rate_in_words(scenario)} on average; later turns follow their answers"]
-    if broken_off := sum(entry.broken_off for entry in workers):
-        notes.append(
-            f"{broken_off} conversations ended before their last turn (no answer to go on from, refused by our cap, or "
-            "too long for the model's context): their later turns were never planned"
-        )
-    return notes

@@ -36,7 +36,7 @@ class Session:
     calls: int = 0
     conversations: int = 0
     not_sent: int = 0
-    broken_off: int = 0  # planned conversations that ended before their last turn
+    broken_off: int = 0  # conversations that no user holds and that ended before their last turn
     clocks: set[str] = field(default_factory=set)
     #: made before their time, by ordinal; with the conversation that each belongs to
     ahead: dict[int, tuple[Prompt, Conversation | None]] = field(default_factory=dict)

@@ -19,7 +19,7 @@ from harness.load.arrivals.queue import Queue, part_of
 from harness.load.arrivals.traces import TraceRow
 from harness.load.calls import Call, Finished, Identity
 from harness.load.clock import now_ns, take_wall
-from harness.load.conversations import Conversation, alone, begun, continued, pause_s, prompt_of
+from harness.load.conversations import Conversation, begun, continued, pause_s, prompt_of
 from harness.load.dialects import build_call
 from harness.load.engine import Engine
 from harness.load.machine import cpu_time, stolen_share
@@ -27,6 +27,7 @@ from harness.load.prompts import Prompt
 from harness.load.scenarios import Plan, Workload
 from harness.load.stages import stage_at
 from harness.records import StreamRecord, WorkerEntry, decode_record
+from loadtests.crowd import Crowd
 from loadtests.dispatcher import BREATH_S, in_flight_cap, trace_of
 from loadtests.feeder import Feeder
 from loadtests.planned import Planned, Wish
@@ -206,10 +207,16 @@ class Station:
         plan = session.plan
         ahead = part_of(plan.scenario.arrivals.ahead or 1, self._index, plan.workers)
 
+        crowd = Crowd(session)
+
         def send() -> None:
-            prompt = alone(session.setting, session.next_ordinal(), plan.scenario.workload)
-            wish = Wish(prompt=prompt, workload=plan.scenario.workload, hear=lambda record, _: feeder.ended(record))
-            self._put(session, wish)
+            asked = crowd.ask(now_ns())
+
+            def hear(record: StreamRecord, finished: Finished) -> None:
+                crowd.hear(asked, record, finished)
+                feeder.ended(record)
+
+            self._put(session, Wish(prompt=asked.prompt, workload=plan.scenario.workload, hear=hear))
 
         feeder = Feeder(Queue(ahead, in_flight_cap(plan)), board, session.began_ns, send)
         return feeder

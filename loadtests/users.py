@@ -4,7 +4,7 @@ Closed loop: a user holds one conversation after another: it asks, waits for the
 loop: a user sends nothing itself. Under Poisson arrivals it is a source of its own, whose calls the dispatcher hands to
 the engine from the moment it joins until it leaves, so that users x rate hold while users come and go; a global plan
 (constant, gamma, trace) was made for all users together, and a queue (queued) is kept for all of them. With turns, what
-is planned are beginnings of conversations (planned.py).
+is planned are beginnings of conversations (planned.py), and in front of a queue people take turns (crowd.py).
 """
 
 from typing import Any

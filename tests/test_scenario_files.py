@@ -198,10 +198,12 @@ def test_a_file_brings_its_own_system_messages(tmp_path: Path) -> None:
         ("turns: 3", "kind: closed", []),
         ("think_time: 2", "kind: closed", []),
         ("think_time: 2", "kind: constant, rate: 3", ["think_time with arrivals of kind constant; expected kind: cl"]),
+        ("turns: 3, think_time: 2", "kind: queued, ahead: 3", []),
+        ("think_time: 2", "kind: queued, ahead: 3", ["think_time with arrivals of kind queued; expected kind: closed"]),
         (
             "turns: 3, think_time: 2",
-            "kind: queued, ahead: 3",
-            ["turns with arrivals of kind queued; expected kind: closed, or poisson", "think_time with arrivals of"],
+            "kind: trace, trace: t.jsonl",
+            ["turns with arrivals of kind trace; expected another kind", "think_time with arrivals of kind trace"],
         ),
     ],
 )

@@ -86,6 +86,7 @@ class Setting:
 @click.option("--users", type=int, metavar="N", help="Users that ask at the same time. Default: the scenario's.")
 @click.option("--rate", type=float, metavar="R", help="Open loop: requests/s of all users together.")
 @click.option("--arrivals", type=click.Choice(["poisson", "constant", "gamma"]), help="Of --rate. Default: poisson.")
+@click.option("--queue", type=int, metavar="N", help="Keep N requests waiting at the endpoint: its ceiling.")
 @click.option("--max-in-flight", type=int, metavar="N", help="Planned requests beyond it are not sent, and counted.")
 @click.option("--trace", type=click.Path(path_type=Path), metavar="FILE", help="Replay a trace of real traffic.")
 @click.option("--time-scale", type=float, metavar="X", help="Of a trace: 10 replays ten minutes in one.")
@@ -144,6 +145,7 @@ def order_of(scenario: str | None, options: dict[str, Any]) -> Order:
         max_requests=options["max_requests"],
         rate=options.get("rate"),
         arrivals=options.get("arrivals"),
+        queue=options.get("queue"),
         max_in_flight=options.get("max_in_flight"),
         trace=None if options.get("trace") is None else str(options["trace"]),
         time_scale=options.get("time_scale"),
@@ -229,6 +231,7 @@ def _flags(order: Order, setting: Setting) -> list[str]:
         ("--max-requests", order.max_requests),
         ("--rate", order.rate),
         ("--arrivals", order.arrivals),
+        ("--queue", order.queue),
         ("--max-in-flight", order.max_in_flight),
         ("--trace", order.trace),
         ("--time-scale", order.time_scale),

@@ -10,7 +10,7 @@ from harness.config.demand_rows import curve_named
 from harness.config.documents import Document
 from harness.config.rows import Row, mistake_at
 from harness.errors import InputError, Mistake
-from harness.load.scenarios import Arrivals
+from harness.load.scenarios import QUEUE_LIMIT, Arrivals
 
 Level = Annotated[list[Price], Field(min_length=2, max_length=2)]
 
@@ -34,8 +34,6 @@ _NEEDED = {
     "trace": ("trace", "the path of a trace"),
     "queued": ("ahead", "how many calls always wait for their first token"),
 }
-#: Calls of a queue, where nobody says otherwise: an endpoint that takes in everything would be asked ever more.
-QUEUE_LIMIT = 1024
 
 
 class ArrivalsRow(Row):

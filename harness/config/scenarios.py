@@ -28,8 +28,8 @@ SLO_METRICS = (
 DEFAULT_GATE = "share(failed) < 0.05"
 #: keys that need somebody who waits for an answer, and what to write instead
 _WAITING = {
-    "turns": "kind: closed, or poisson, constant or gamma: conversations that begin at planned times",
-    "think_time": "kind: closed, or turns: as well; nobody waits for a single planned request",
+    "turns": "another kind: the rows of a trace are all that is asked, each at its own time",
+    "think_time": "kind: closed, or turns: as well; nobody waits for a single request of this kind",
 }
 _CACHE = r"^(cold|as_is|share:0?\.\d{1,4})$"
 _GATE_SHAPE = re.compile(r"\s*\w+\s*\(\s*[\w.:/-]+\s*\)\s*(<=|>=|==|!=|<|>)\s*[-+.0-9eE]+\s*", re.ASCII)

@@ -1,10 +1,10 @@
 """Conversation: what was said so far in, the next turn's prompt out; and whether there is a next turn at all.
 
-A user of a closed loop holds one conversation after another; with a rate they begin at planned times. Seed and number
-fix a conversation's length, its problems and its pauses, whoever holds it; what the model answers is its own. Each turn
-asks a new problem behind the whole history: what the user said and what the model really answered. A turn without an
-answer to go on from (failed, empty, cut off, cut in thought) ends its conversation, and so does a history that would
-not fit into the declared context any more.
+A user of a closed loop holds one conversation after another; with a rate they begin at planned times, in front of a
+queue whenever nobody waits who began already. Seed and number fix a conversation's length, its problems and its
+pauses, whoever holds it; what the model answers is its own. Each turn asks a new problem behind the whole history:
+what the user said and what the model really answered. A turn without an answer to go on from (failed, empty, cut off,
+cut in thought) ends its conversation, and so does a history that would not fit into the declared context any more.
 
 Where a workload has no `turns`, every call is a conversation of one turn that carries no number.
 """

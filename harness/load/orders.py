@@ -11,7 +11,7 @@ from harness.errors import InputError, Mistake
 from harness.load.arrivals.traces import TraceRow, digest_of, read_trace
 from harness.load.blocks import shared_share
 from harness.load.limits import no_room_for
-from harness.load.scenarios import Arrivals, Plan, Scenario, waits_in_vain
+from harness.load.scenarios import QUEUE_LIMIT, Arrivals, Plan, Scenario, waits_in_vain
 from harness.providers import Endpoint
 
 #: Until someone presses Stop: a web run without a run time.
@@ -44,6 +44,7 @@ class Order:
     keep_deltas: bool = True
     rate: float | None = None  # requests/s of all users together: an open loop
     arrivals: Literal["poisson", "constant", "gamma"] | None = None
+    queue: int | None = None  # requests that always wait at the endpoint, whatever the scenario's own arrivals
     max_in_flight: int | None = None
     trace: str | None = None  # path of a trace to replay, instead of the scenario's own arrivals
     time_scale: float | None = None
@@ -102,7 +103,7 @@ def overlay(order: Order, scenario: Scenario) -> Scenario:
         scenario,
         workload=workload,
         **_given(
-            users=order.users,
+            users=1 if order.users is None and order.queue is not None else order.users,  # it is not made of users
             spawn_rate=order.spawn_rate,
             run_time_s=order.run_time_s,
             stop_timeout_s=order.stop_timeout_s,
@@ -129,7 +130,7 @@ def _shortened(order: Order, scenario: Scenario) -> Scenario:
 
 def _arrivals(order: Order, scenario: Scenario) -> Arrivals:
     """A rate makes an open loop: Poisson, where neither flag nor file says otherwise. Without one, a user keeps its
-    own rate, so that more users are more load. A trace takes the place of whatever the scenario has."""
+    own rate, so that more users are more load. A trace or a queue takes the place of whatever the scenario has."""
     if order.trace is not None:
         return Arrivals(
             kind="trace",
@@ -138,6 +139,9 @@ def _arrivals(order: Order, scenario: Scenario) -> Arrivals:
             max_in_flight=order.max_in_flight or scenario.arrivals.max_in_flight,
         )
     arrivals = scenario.arrivals
+    if order.queue is not None:
+        limit = order.max_in_flight or (arrivals.max_in_flight if arrivals.kind == "queued" else None)
+        return Arrivals(kind="queued", ahead=order.queue, max_in_flight=limit or QUEUE_LIMIT)
     kind = order.arrivals or ("poisson" if order.rate is not None and arrivals.kind == "closed" else arrivals.kind)
     own = None if order.rate is None else order.rate / max(order.users or scenario.users, 1)
     given = _given(rate_per_user=own, max_in_flight=order.max_in_flight, time_scale=order.time_scale)
@@ -149,7 +153,10 @@ def _arrival_mistakes(order: Order, planned: Scenario) -> list[Mistake]:
     if order.rate is not None and arrivals.kind == "trace":
         found.append(Mistake("command line", "--rate", "a trace", "--time-scale X: a trace has its own times"))
     if order.rate is not None and arrivals.kind == "queued":
-        found.append(Mistake("command line", "--rate", "a queue", "another scenario: a queue has no rate"))
+        found.append(Mistake("command line", "--rate", "a queue", "no --rate: a queue has none"))
+    if order.queue is not None and (order.trace is not None or order.arrivals is not None):
+        flag = "--trace" if order.trace is not None else "--arrivals"
+        found.append(Mistake("command line", "--queue", f"a queue and {flag}", f"one of --queue and {flag}"))
     if order.arrivals is not None and order.trace is not None:
         found.append(Mistake("command line", "--arrivals", "a trace", "one of --trace and --arrivals"))
     if order.time_scale is not None and arrivals.kind != "trace":
@@ -170,7 +177,8 @@ def _waiting_mistakes(order: Order, planned: Scenario) -> list[Mistake]:
     kind, waits = planned.arrivals.kind, waits_in_vain(planned.workload, planned.arrivals.kind)
     if not waits:
         return []
-    flag = "--trace" if order.trace is not None else "--rate" if order.rate is not None else "--arrivals"
+    given = {"--trace": order.trace, "--queue": order.queue, "--rate": order.rate}
+    flag = next((flag for flag, value in given.items() if value is not None), "--arrivals")
     expected = "--users N: a closed loop, whose users wait for answers"
     return [Mistake("command line", flag, f"{kind} arrivals for a workload with {' and '.join(waits)}", expected)]
 
@@ -222,6 +230,7 @@ def _number_mistakes(order: Order) -> list[Mistake]:
         ("--max-requests", order.max_requests, 1),
         ("--seed", order.seed, 0),
         ("--rate", order.rate, 1e-6),
+        ("--queue", order.queue, 1),
         ("--max-in-flight", order.max_in_flight, 1),
         ("--time-scale", order.time_scale, 1e-6),
     )

@@ -7,6 +7,9 @@ from typing import Any, Literal
 from harness.load.ruler import Ruler
 from harness.providers import Endpoint
 
+#: Calls of a queue, where nobody says otherwise: an endpoint that takes in everything would be asked ever more.
+QUEUE_LIMIT = 1024
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
@@ -83,10 +86,10 @@ class Arrivals:
 
 
 def waits_in_vain(workload: Workload, kind: str) -> list[str]:
-    """Keys of a workload that arrivals of that kind cannot honour: only a user of a closed loop, or one whose
-    conversation has a planned beginning, waits for answers and thinks between them."""
+    """Keys of a workload that arrivals of that kind cannot honour: only a user of a closed loop waits for a single
+    answer; one who holds a conversation may also have come at a planned time, or to a queue. A trace has its own."""
     asked = [name for name in ("turns", "think_time") if getattr(workload, name) is not None]
-    if kind == "closed" or (kind in ("poisson", "constant", "gamma") and "turns" in asked):
+    if kind == "closed" or (kind != "trace" and "turns" in asked):
         return []
     return asked
 

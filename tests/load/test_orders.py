@@ -95,6 +95,10 @@ def test_a_rate_makes_an_open_loop_and_users_keep_theirs() -> None:
         ({"rate": 5.0}, Arrivals(kind="trace", trace="t.jsonl"), "--rate"),
         ({"rate": 0.0}, Arrivals(), "--rate"),
         ({"rate": 2.0}, Arrivals(kind="queued", ahead=3), "--rate"),
+        ({"queue": 3, "rate": 2.0}, Arrivals(), "--rate"),
+        ({"queue": 3, "arrivals": "gamma"}, Arrivals(), "--queue"),
+        ({"queue": 3, "time_scale": 2.0}, Arrivals(), "--time-scale"),
+        ({"queue": 0}, Arrivals(), "--queue"),
         ({"time_scale": 2.0}, Arrivals(), "--time-scale"),
         ({"trace": "t.jsonl", "arrivals": "gamma"}, Arrivals(), "--arrivals"),
         ({"trace": "t.jsonl", "rate": 1.0}, Arrivals(), "--rate"),
@@ -112,7 +116,8 @@ def test_arrivals_that_cannot_be(change: dict[str, Any], arrivals: Arrivals, key
     [
         ({"think_time": "2"}, "poisson"),
         ({"turns": "3"}, "trace"),
-        ({"turns": "3", "think_time": "2"}, "queued"),
+        ({"turns": "3", "think_time": "2"}, "trace"),
+        ({"think_time": "2"}, "queued"),
     ],
 )
 def test_only_conversations_and_closed_loops_wait_for_answers(waits: dict[str, str], kind: Any) -> None:
@@ -123,6 +128,35 @@ def test_only_conversations_and_closed_loops_wait_for_answers(waits: dict[str, s
         make_plan(ORDER, ENDPOINT, replace(scenario, arrivals=arrivals), run_id="r", workers=1)
     (mistake,) = caught.value.mistakes
     assert kind in mistake.found and all(name in mistake.found for name in waits) and "--users" in mistake.expected
+
+
+@pytest.mark.parametrize(
+    ("change", "arrivals", "limit"),
+    [
+        ({}, Arrivals(), 1024),
+        ({"max_in_flight": 64}, Arrivals(kind="poisson", rate_per_user=1.0, max_in_flight=7), 64),
+        ({}, Arrivals(kind="poisson", rate_per_user=1.0, max_in_flight=7), 1024),
+        ({}, Arrivals(kind="queued", ahead=3, max_in_flight=7), 7),
+    ],
+)
+def test_a_queue_takes_the_place_of_any_arrivals(change: dict[str, Any], arrivals: Arrivals, limit: int) -> None:
+    order, scenario = replace(ORDER, queue=5, **change), replace(SCENARIO, arrivals=arrivals)
+    planned = make_plan(order, ENDPOINT, scenario, run_id="r", workers=1).scenario
+    assert planned.arrivals == Arrivals(kind="queued", ahead=5, max_in_flight=limit)
+    assert planned.users == 1, "a queue is not made of users"
+
+
+def test_a_queue_for_users_who_only_think_is_refused_at_its_flag() -> None:
+    scenario = replace(SCENARIO, workload=replace(SCENARIO.workload, think_time="2"))
+    with pytest.raises(InputError, match="--queue: found queued arrivals for a workload with think_time"):
+        make_plan(replace(ORDER, queue=5), ENDPOINT, scenario, run_id="r", workers=1)
+
+
+def test_conversations_may_wait_in_a_queue() -> None:
+    workload = replace(SCENARIO.workload, turns="3", think_time="2")
+    queue = Arrivals(kind="queued", ahead=3, max_in_flight=9)
+    plan = make_plan(ORDER, ENDPOINT, replace(SCENARIO, workload=workload, arrivals=queue), run_id="r", workers=1)
+    assert (plan.scenario.arrivals, plan.scenario.workload) == (queue, workload)
 
 
 @pytest.mark.parametrize("kind", ["poisson", "constant", "gamma"])

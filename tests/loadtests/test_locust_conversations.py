@@ -30,6 +30,7 @@ users: {users}
 run_time_s: {seconds}
 warm_up_s: 0
 stop_timeout_s: 10
+arrivals: {arrivals}
 """
 PROVIDERS = """
 endpoints:
@@ -41,9 +42,12 @@ endpoints:
 Serve = Callable[[Callable[[Visit], None]], RawServer]
 
 
-def run(folder: Path, workload: dict[str, Any], *target: str, users: int = 3, seconds: float = 4) -> Folder:
+def run(
+    folder: Path, workload: dict[str, Any], *target: str, users: int = 3, seconds: float = 4, arrivals: str = "{}"
+) -> Folder:
     file = folder / "talk.yaml"
-    file.write_text(SCENARIO.format(workload=json.dumps(workload, ensure_ascii=False), users=users, seconds=seconds))
+    says = json.dumps(workload, ensure_ascii=False)
+    file.write_text(SCENARIO.format(workload=says, users=users, seconds=seconds, arrivals=arrivals))
     command = locust("--headless", "--scenario", str(file), "--out", str(folder), *target)
     with process(command, folder) as child:
         # 3: a server that breaks off fails the gate on failures; 4: a busy machine starts calls late
@@ -192,13 +196,16 @@ def test_input_tokens_grow_by_what_was_said_and_the_history_is_cached(simulator:
     assert not any("by design" in note for note in measure(folder.path).notes), "a history is there to be hit"
 
 
+def spread(processes: int) -> list[str]:
+    port = str(free_port())
+    return ["--processes", str(processes), "--master-bind-port", port, "--master-port", port] if processes > 1 else []
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_any_number_of_workers_holds_the_same_conversations(
     simulator: Simulator, tmp_path: Path, processes: int
 ) -> None:
-    port = str(free_port())
-    spread = ["--processes", str(processes), "--master-bind-port", port, "--master-port", port]
-    folder = run(tmp_path, TALK, *target(simulator), *(spread if processes > 1 else []), users=4, seconds=4)
+    folder = run(tmp_path, TALK, *target(simulator), *spread(processes), users=4, seconds=4)
     talks = by_conversation(folder)
     where = rebuilt(folder)
     assert len({record.worker for record in folder.records}) == processes
@@ -231,3 +238,41 @@ def test_think_time_passes_between_an_answer_and_the_next_question(simulator: Si
             talk, waited = next_turn(where, talk), waited + 1
     assert waited >= 5
     assert os.path.exists(folder.path / "answers.jsonl")
+
+
+# -- in front of a queue
+
+#: Longer than a record takes from the engine to Locust on a machine that runs tests.
+HEARD_NS = 250_000_000
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_queue_lets_those_go_on_who_have_thought(simulator: Simulator, tmp_path: Path, processes: int) -> None:
+    own = TALK | {"think_time": "lognormal(0.4,0.5)", "max_tokens": 48}
+    arrivals = "{kind: queued, ahead: 4, max_in_flight: 12}"
+    folder = run(tmp_path, own, *target(simulator), *spread(processes), seconds=6, arrivals=arrivals)
+    talks, where = by_conversation(folder), rebuilt(folder)
+    assert len({record.worker for record in folder.records}) == processes
+    assert set(range(12)) <= set(talks), "numbers are shared out from 0 on"
+    assert all(record.planned_ns is None for record in folder.records), "a queue plans nothing"
+    due: list[tuple[int, StreamRecord]] = []
+    for number, records in talks.items():
+        talk = begun(where, number)
+        assert len(records) <= talk.turns and len({record.worker for record in records}) == 1
+        for place, record in enumerate(records):
+            assert record.prompt_id == prompt_of(where, talk).prompt_id
+            if place + 1 < len(records):
+                due.append((record.ended_ns + round(pause_s(where, talk) * 1e9), records[place + 1]))
+                assert records[place + 1].started_ns >= due[-1][0]
+                talk = next_turn(where, talk)
+    ended = [number for number, records in talks.items() if len(records) == begun(where, number).turns]
+    assert len(ended) > 8, "many came to their last turn"
+    for first in (records[0] for records in talks.values()):
+        overlooked = [
+            after for due_ns, after in due
+            if after.worker == first.worker and due_ns + HEARD_NS < first.started_ns < after.started_ns
+        ]  # fmt: skip
+        assert not overlooked, "somebody had thought and waited, and a new conversation began"
+    for records in talks.values():
+        for before, after in zip(records, records[1:], strict=False):
+            assert (before.input_tokens or 0) <= (after.cached_tokens or 0) + 16, "a history is there to be hit"

@@ -51,7 +51,7 @@ def load_in_words(scenario: Scenario) -> str:
         return f"{arrivals.kind} {q.rate(arrivals.rate_per_user * scenario.users)}/s{turns}{form}"
     if arrivals.trace is not None:
         return f"a trace at {arrivals.time_scale:g}x"
-    return f"a queue of {arrivals.ahead} or more" if arrivals.ahead is not None else arrivals.kind
+    return f"a queue of {arrivals.ahead} or more{turns}" if arrivals.ahead is not None else arrivals.kind
 
 
 def _metric(name: str) -> str:

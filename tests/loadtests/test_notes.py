@@ -2,7 +2,7 @@
 
 from harness.load.scenarios import Arrivals, Scenario, Workload
 from harness.records import QueueEntry, Wall, WorkerEntry
-from loadtests.feeder import queue_notes
+from loadtests.notes import load_notes
 
 SCENARIO = Scenario(
     name="s", description="d", workload=Workload(families=("arithmetic",)), run_time_s=120, warm_up_s=40,
@@ -16,20 +16,20 @@ def entry(stood_s: float | None, *, ahead: int = 4, short: int = 0) -> WorkerEnt
 
 
 def test_a_queue_that_stood_in_the_warm_up() -> None:
-    assert queue_notes(SCENARIO, [entry(9.0), entry(12.4), entry(None, ahead=0)]) == [
+    assert load_notes(SCENARIO, [entry(9.0), entry(12.4), entry(None, ahead=0)]) == [
         "the queue stood 12 s after the start, at most 100 requests were open"
     ]
-    _, short = queue_notes(SCENARIO, [entry(9.0, short=3), entry(40.0)])
+    _, short = load_notes(SCENARIO, [entry(9.0, short=3), entry(40.0)])
     assert short == "the queue was short in 3 of 40 looks at it, once a second by each worker"
 
 
 def test_a_queue_that_stood_later_says_where_the_ceiling_is_told_from() -> None:
-    _, later = queue_notes(SCENARIO, [entry(9.0), entry(52.0)])
+    _, later = load_notes(SCENARIO, [entry(9.0), entry(52.0)])
     assert later == "that is after the warm-up of 40 s: no rate from before it counts towards the ceiling"
 
 
 def test_no_queue() -> None:
     for workers in ([entry(9.0), entry(None)], [entry(9.0, short=11), entry(9.0, short=10)]):
-        (note,) = queue_notes(SCENARIO, workers)
+        (note,) = load_notes(SCENARIO, workers)
         assert note == "NO QUEUE: too few requests waited, with 100 open: this throughput is no ceiling"
-    assert queue_notes(SCENARIO, [WorkerEntry(wall=entry(None).wall, host="h", pid=1)]) == []
+    assert load_notes(SCENARIO, [WorkerEntry(wall=entry(None).wall, host="h", pid=1)]) == []
