@@ -1,8 +1,11 @@
 """A run that this machine cannot connect is refused before it starts; pauses of the engine are told."""
 
 import gc
+import subprocess
+import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from test_orders import ENDPOINT, ORDER, SCENARIO
@@ -62,3 +65,23 @@ def test_the_engine_tells_its_pauses(engine: Engine) -> None:
         engine.wait(0.5)
     assert engine.pauses is not None and engine.pauses.count >= 1
     assert engine.pauses.max_ns < 50_000_000
+
+
+def test_the_engine_has_room_for_all_connections_from_the_start(engine: Engine) -> None:
+    """Else it stands still for 7 to 22 ms where its table of descriptors grows, once its lookout runs."""
+    told = Path(f"/proc/{engine.pid}/status").read_text()
+    room = next(int(line.split()[1]) for line in told.splitlines() if line.startswith("FDSize:"))
+    assert room >= min(limits.descriptor_limit() or 65_536, 65_536)
+
+
+def test_a_process_with_few_descriptors_claims_them_all() -> None:
+    """Nor does it mind that its table cannot grow beyond them."""
+    child = """
+import resource
+from harness.load.limits import claim_descriptors
+resource.setrlimit(resource.RLIMIT_NOFILE, (70, 90))
+claim_descriptors()
+print(resource.getrlimit(resource.RLIMIT_NOFILE))
+"""
+    told = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, check=True, timeout=60)
+    assert told.stdout == "(90, 90)\n"

@@ -4,13 +4,13 @@ import contextlib
 import ctypes
 import gc
 import os
-import resource
 import signal
 import sys
 
 from harness.load.engine.pauses import PauseClock
 from harness.load.engine.reader import Reader
 from harness.load.engine.stamps import ArrivalClock
+from harness.load.limits import claim_descriptors
 
 _PR_SET_PDEATHSIG = 1
 _NICE = -10
@@ -23,8 +23,7 @@ def main(arguments: list[str]) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             return  # the parent died before it could be watched
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    claim_descriptors()
     with contextlib.suppress(PermissionError):  # where we may: a busy machine must not make the instrument late
         os.setpriority(os.PRIO_PROCESS, 0, _NICE)
     clock = ArrivalClock(kernel="--user-clock" not in arguments)
