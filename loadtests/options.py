@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.errors import InputError, Mistake
 from harness.load.orders import OPEN_END_S, Order
+from harness.load.scenarios import EFFORTS
 
 #: What a POST to /swarm may set: Locust's own fields, and ours that only choose.
 FORM_FIELDS = frozenset(
@@ -48,6 +49,8 @@ _FIXED: dict[str, dict[str, Any]] = {
     "--run-id": {"default": "", "help": "name of the run folder (default: time, scenario, four digits)"},
     "--seed": {"type": int, "default": 1, "help": "of prompts; the same seed asks the same problems"},
     "--temperature": {"type": float, "default": None, "help": "sampling temperature"},
+    "--reasoning-effort": {"default": "", "choices": ["", *EFFORTS], "help": "how hard the model is to think"},
+    "--max-thinking-tokens": {"type": int, "default": None, "help": "cap of the thought alone (vLLM, llama.cpp)"},
     "--header": {"action": "append", "default": [], "help": "extra request header Name=value, repeatable"},
     "--extra-body": {"default": "", "help": "extra fields of the request body, a JSON object"},
     "--max-usd": {"type": float, "default": None, "help": "stop before the run can cost more (one process only)"},
@@ -105,6 +108,8 @@ class Start:
             stop_timeout_s=None if values["stop_timeout"] == UNSET_STOP_TIMEOUT else values["stop_timeout"],
             max_tokens=values["max_tokens"] or None,
             temperature=values["temperature"],
+            reasoning_effort=values["reasoning_effort"] or None,
+            max_thinking_tokens=values["max_thinking_tokens"],
             headers=tuple(values["header"]),
             extra_body=values["extra_body"],
             max_usd=values["max_usd"],
@@ -135,6 +140,8 @@ def kept_options(start: Start, order: Order) -> dict[str, Any]:
         "stop_timeout_s": order.stop_timeout_s,
         "max_tokens": order.max_tokens,
         "temperature": order.temperature,
+        "reasoning_effort": order.reasoning_effort,
+        "max_thinking_tokens": order.max_thinking_tokens,
         "headers": sorted(text.partition("=")[0] for text in order.headers),
         "extra_body": order.extra_body or None,
         "max_usd": order.max_usd,

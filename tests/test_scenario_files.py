@@ -156,6 +156,7 @@ def test_conversations_of_a_workload(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
+        ("reasoning_effort: hard", "found 'hard'; expected a known word: one of high, low"),
         ("turns: 0", "found 0; expected turns of a conversation"),
         ("turns: 2.5", "found 2.5; expected turns of a conversation"),
         ("turns: true", "found True; expected turns of a conversation"),

@@ -50,6 +50,7 @@ class Forecast:
             *_users(plan),
             f"one call    about {self.input_tokens_per_call:,.0f} tokens in, at most "
             f"{scenario.workload.max_tokens:,} out; cache {scenario.workload.cache}; seed {plan.seed}",
+            *_thinking(plan),
             f"worst case  {self.calls_max:,} calls, {self.output_tokens_max:,.0f} tokens out {_assumed(plan)}",
         ]
         if card is None or self.usd_worst is None:
@@ -159,6 +160,14 @@ def _arrivals(plan: Plan) -> list[tuple[str, str]]:
     form = f" over {arrivals.curve}" if arrivals.curve else " on average" if arrivals.levels else ""
     early = ", ends early if over-saturated" if scenario.stop_when_oversaturated else ""
     return [("arrivals", f"open loop: {arrivals.kind} {rate_in_words(scenario)}{form}{early}")]
+
+
+def _thinking(plan: Plan) -> list[str]:
+    """How hard and how long it is to think, where that was said."""
+    workload = plan.scenario.workload
+    told = [] if workload.reasoning_effort is None else [f"reasoning effort {workload.reasoning_effort}"]
+    told += [] if workload.max_thinking_tokens is None else [f"at most {workload.max_thinking_tokens:,} tokens"]
+    return [f"thinking    {', '.join(told)}"] if told else []
 
 
 def _users(plan: Plan) -> list[str]:

@@ -19,7 +19,7 @@ from harness.load.limits import no_room_for
 from harness.load.machine import not_allowed
 from harness.load.orders import Order, make_plan, mistakes_in
 from harness.load.places import child_environment, free_port, locustfile, port_taken, unwritable
-from harness.load.scenarios import Plan
+from harness.load.scenarios import EFFORTS, Plan
 
 Value = TypeVar("Value")
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -46,6 +46,8 @@ _LOAD_OPTIONS = (
     click.option("--processes", type=click.IntRange(1), default=1, help="Worker processes; above 1 Locust forks."),
     click.option("--max-tokens", type=int, metavar="N", help="Cap of one answer, thinking included."),
     click.option("--temperature", type=float, metavar="T", help="Sampling temperature."),
+    click.option("--reasoning-effort", type=click.Choice(EFFORTS), help="How hard the model is to think."),
+    click.option("--max-thinking-tokens", type=int, metavar="N", help="Cap of the thought alone (vLLM, llama.cpp)."),
     click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="Extra request header. Never a key."),
     click.option("--extra-body", default="", metavar="JSON", help="Extra fields of the request body."),
     click.option("--out", type=click.Path(path_type=Path), default=Path("results"), help="Default: results/."),
@@ -139,6 +141,8 @@ def order_of(scenario: str | None, options: dict[str, Any]) -> Order:
         stop_timeout_s=options["stop_timeout"],
         max_tokens=options["max_tokens"],
         temperature=options["temperature"],
+        reasoning_effort=options["reasoning_effort"],
+        max_thinking_tokens=options["max_thinking_tokens"],
         headers=options["headers"],
         extra_body=options["extra_body"],
         max_usd=options["max_usd"],
@@ -226,6 +230,8 @@ def _flags(order: Order, setting: Setting) -> list[str]:
         ("--stop-timeout", None if order.stop_timeout_s is None else f"{order.stop_timeout_s:.0f}s"),
         ("--max-tokens", order.max_tokens),
         ("--temperature", order.temperature),
+        ("--reasoning-effort", order.reasoning_effort),
+        ("--max-thinking-tokens", order.max_thinking_tokens),
         ("--extra-body", order.extra_body or None),
         ("--max-usd", order.max_usd),
         ("--max-requests", order.max_requests),

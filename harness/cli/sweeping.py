@@ -156,6 +156,8 @@ def _child_flags(order: Order, setting: Setting) -> list[str]:
         ("--processes", setting.processes),
         ("--max-tokens", order.max_tokens),
         ("--temperature", order.temperature),
+        ("--reasoning-effort", order.reasoning_effort),
+        ("--max-thinking-tokens", order.max_thinking_tokens),
         ("--extra-body", order.extra_body or None),
         ("--max-requests", order.max_requests),
         ("--metrics-port", setting.metrics_port),

@@ -16,7 +16,7 @@ from harness.errors import InputError, Mistake
 from harness.load.datasets import FORMATS, read_dataset
 from harness.load.lengths import FORMS, MOST_TOKENS, PAUSE_FORMS, read_lengths, read_pauses
 from harness.load.prompts import FAMILIES
-from harness.load.scenarios import Scenario, Workload, waits_in_vain
+from harness.load.scenarios import EFFORTS, Effort, Scenario, Workload, waits_in_vain
 
 SCENARIO_FOLDER = Path(__file__).parents[2] / "loadtests" / "scenarios"
 #: Limits that one request meets or misses by itself, so that goodput can count it; itl_s by its longest gap.
@@ -73,6 +73,8 @@ class WorkloadRow(Row):
     cache: Annotated[str, Field(pattern=_CACHE, description="cold, as_is, or share:0.56 (a share below 1)")] = "cold"
     max_tokens: Count = 1024
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    reasoning_effort: Effort | None = Field(default=None, description=f"of {', '.join(EFFORTS)}")
+    max_thinking_tokens: Count | None = None
     fixed_length: bool = False
     turns: Counts = Field(default=None, description=f"turns of a conversation: {FORMS}")
     think_time: Seconds = Field(default=None, description=f"before a user asks again: {PAUSE_FORMS}")

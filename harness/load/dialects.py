@@ -20,6 +20,7 @@ from harness.errors import InputError, Mistake, PreflightError
 from harness.load.calls import Call, Deadlines, Identity, Target
 from harness.load.proxies import Destination, proxy_for
 from harness.load.scenarios import Plan
+from harness.load.thinking import merged, thinking_fields
 from harness.providers import Endpoint, RequestOptions
 
 #: Dialects whose server can be told to ignore the end-of-sequence token.
@@ -154,6 +155,7 @@ def _body(plan: Plan, prompt: Asked, fixed_length: bool) -> dict[str, Any]:
     if fixed_length:
         body["ignore_eos"] = True
     body |= request.extra_body
+    body = merged(body, thinking_fields(workload, endpoint.dialect))  # this run's wish goes before the endpoint's rule
     body |= plan.extra_body
     if not body["stream"]:
         body.pop("stream_options", None)  # vLLM answers 400 to both

@@ -11,7 +11,8 @@ from harness.errors import InputError, Mistake
 from harness.load.arrivals.traces import TraceRow, digest_of, read_trace
 from harness.load.blocks import shared_share
 from harness.load.limits import no_room_for
-from harness.load.scenarios import QUEUE_LIMIT, Arrivals, Plan, Scenario, waits_in_vain
+from harness.load.scenarios import QUEUE_LIMIT, Arrivals, Effort, Plan, Scenario, waits_in_vain
+from harness.load.thinking import THOUGHT_CAPS
 from harness.providers import Endpoint
 
 #: Until someone presses Stop: a web run without a run time.
@@ -37,6 +38,8 @@ class Order:
     stop_timeout_s: float | None = None
     max_tokens: int | None = None
     temperature: float | None = None
+    reasoning_effort: Effort | None = None
+    max_thinking_tokens: int | None = None
     headers: tuple[str, ...] = ()
     extra_body: str = ""
     max_usd: float | None = None
@@ -73,6 +76,7 @@ def make_plan(order: Order, endpoint: Endpoint, scenario: Scenario, *, run_id: s
     planned = overlay(order, scenario)
     found += _arrival_mistakes(order, planned)
     found += _waiting_mistakes(order, planned)
+    found += _thinking_mistakes(endpoint, planned)
     found += no_room_for(planned.users, workers, one_machine=False)
     if found:
         raise InputError(found)
@@ -97,7 +101,12 @@ def overlay(order: Order, scenario: Scenario) -> Scenario:
     scenario = _shortened(order, scenario)
     workload = replace(
         scenario.workload,
-        **_given(max_tokens=order.max_tokens, temperature=order.temperature),
+        **_given(
+            max_tokens=order.max_tokens,
+            temperature=order.temperature,
+            reasoning_effort=order.reasoning_effort,
+            max_thinking_tokens=order.max_thinking_tokens,
+        ),
     )
     return replace(
         scenario,
@@ -183,6 +192,17 @@ def _waiting_mistakes(order: Order, planned: Scenario) -> list[Mistake]:
     return [Mistake("command line", flag, f"{kind} arrivals for a workload with {' and '.join(waits)}", expected)]
 
 
+def _thinking_mistakes(endpoint: Endpoint, planned: Scenario) -> list[Mistake]:
+    workload, found = planned.workload, []
+    if workload.reasoning_effort is not None and endpoint.request.form == "completions":
+        expected = "the chat form: a bare prompt has no such field"
+        found.append(Mistake("command line", "--reasoning-effort", f"the completions of {endpoint.name}", expected))
+    if workload.max_thinking_tokens is not None and endpoint.dialect not in THOUGHT_CAPS:
+        expected = f"dialect {' or '.join(THOUGHT_CAPS)}, which can cap the thought alone; --max-tokens caps both"
+        found.append(Mistake("command line", "--max-thinking-tokens", f"dialect {endpoint.dialect}", expected))
+    return found
+
+
 def _with_trace(scenario: Scenario) -> Scenario:
     """Read the trace once before anything is sent; its hash goes along, so that every worker replays the same one.
 
@@ -226,6 +246,7 @@ def _number_mistakes(order: Order) -> list[Mistake]:
         ("--stop-timeout", order.stop_timeout_s, 0),
         ("--max-tokens", order.max_tokens, 1),
         ("--temperature", order.temperature, 0),
+        ("--max-thinking-tokens", order.max_thinking_tokens, 1),
         ("--max-usd", order.max_usd, 0),
         ("--max-requests", order.max_requests, 1),
         ("--seed", order.seed, 0),

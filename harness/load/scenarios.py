@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from harness.load.ruler import Ruler
 from harness.providers import Endpoint
 
+#: How hard a model is to think, least first; what a level means is each model's own.
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+EFFORTS: tuple[str, ...] = get_args(Effort)
 #: Calls of a queue, where nobody says otherwise: an endpoint that takes in everything would be asked ever more.
 QUEUE_LIMIT = 1024
 
@@ -31,6 +34,8 @@ class Workload:
     cache: str = "cold"
     max_tokens: int = 1024
     temperature: float | None = None
+    reasoning_effort: Effort | None = None  # None: whatever the endpoint does unasked
+    max_thinking_tokens: int | None = None  # of the thought alone; max_tokens is of thought and answer together
     blocks: tuple[int, ...] = ()  # of one prompt of a trace: see blocks.py
     fixed_length: bool = False  # ask the server to ignore end-of-sequence and fill max_tokens
     turns: str | None = None

@@ -29,6 +29,7 @@ from harness.measure.results import EndpointResult, Mix, RunResult, SampledInter
 from harness.measure.sheet import output_tokens_inside, sheet_of
 from harness.measure.slopes import slopes_of
 from harness.measure.steady import Standing, standing_of
+from harness.measure.thoughts import against_orders
 from harness.measure.turns import below_rate, turns_of
 from harness.measure.use import Use, slos_of, use_of, useful_of
 from harness.measure.validity import invalid_reasons
@@ -281,6 +282,7 @@ def _notes(study: Study, grades: Mapping[str, Grade], biased: str | None) -> lis
         notes.append(f"garbage collection stopped an engine for up to {pause_ns / 1e6:.1f} ms: kernel stamps stay true")
     notes += _stolen(study.folder.manifest)
     notes += below_rate(study.folder.manifest.scenario, sheet.records, study.seconds)
+    notes += against_orders(study.folder.manifest.scenario, sheet.records)
     not_sent = sum(worker.not_sent for worker in workers)
     if not_sent:
         notes.append(f"{not_sent} planned requests were NOT SENT: our own cap on requests in flight refused them")

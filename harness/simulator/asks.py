@@ -8,6 +8,9 @@ from typing import Any
 from harness.simulator.dialects import WireRules
 from harness.simulator.texts import Wish
 
+#: How much longer or shorter thoughts are. Invented: real models each have their own.
+_EFFORTS = {"minimal": 0.25, "low": 0.5, "medium": 1.0, "high": 2.0, "xhigh": 3.0, "max": 4.0}
+
 
 class Refusal(Exception):
     """The request is answered with an error; `body` is its JSON."""
@@ -57,6 +60,8 @@ def parse_ask(body: bytes, rules: WireRules) -> Ask:
             messages=_messages(data.get("messages")),
             cap_tokens=_cap(data),
             thinking=_thinking(data),
+            effort=_effort(data),
+            thought_cap=_thought_cap(data),
             fill=data.get("ignore_eos") is True,
         ),
         stream=stream,
@@ -93,10 +98,30 @@ def _cap(data: Mapping[str, Any]) -> int | None:
 
 def _thinking(data: Mapping[str, Any]) -> bool:
     """Each dialect's own way to switch the thought off."""
-    template = data.get("chat_template_kwargs")
-    if isinstance(template, dict) and template.get("enable_thinking") is False:
+    if _template(data).get("enable_thinking") is False:
         return False
     thinking = data.get("thinking")
     if isinstance(thinking, dict) and thinking.get("type") == "disabled":
         return False
     return data.get("reasoning_effort") != "none"
+
+
+def _effort(data: Mapping[str, Any]) -> float:
+    level = data.get("reasoning_effort", _template(data).get("reasoning_effort"))
+    if level is None or level == "none":
+        return 1.0
+    if not isinstance(level, str) or level not in _EFFORTS:
+        raise Refusal(400, f"reasoning_effort must be one of none, {', '.join(_EFFORTS)}.", "BadRequestError")
+    return _EFFORTS[level]
+
+
+def _thought_cap(data: Mapping[str, Any]) -> int | None:
+    """In vLLM's words, or llama.cpp's."""
+    cap = data.get("thinking_token_budget", data.get("thinking_budget_tokens"))
+    return cap if isinstance(cap, int) and not isinstance(cap, bool) and cap >= 0 else None
+
+
+def _template(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Arguments of the model's chat template."""
+    found = data.get("chat_template_kwargs")
+    return found if isinstance(found, dict) else {}

@@ -109,6 +109,8 @@ class Wish:
     messages: Sequence[Mapping[str, str]]
     cap_tokens: int | None = None
     thinking: bool = True
+    effort: float = 1.0  # thoughts are so many times as long
+    thought_cap: int | None = None
     fill: bool = False  # ignore_eos: go on to the cap
 
 
@@ -156,7 +158,7 @@ class Author:
         is_right = draw.random() < self.right_share
         fault_draw, fault_at = draw.random(), draw.random()
         pieces = _split(self._answer_text(wish, is_right, offset, answer))
-        whole = _capped(wish, offset, thought if wish.thinking else 0, pieces)
+        whole = _capped(wish, offset, self._thought(wish, thought), pieces)
         return self._with_fault(whole, fault_draw, fault_at)
 
     @staticmethod
@@ -164,6 +166,12 @@ class Author:
         # The normal is drawn even where the median is 0: see the fixed order above.
         factor = draw.lognormvariate(0.0, sigma)
         return min(most, max(1, round(median * factor))) if median else 0
+
+    def _thought(self, wish: Wish, tokens: int) -> int:
+        if not wish.thinking or not tokens:
+            return 0
+        most = self.lengths.thought_max if wish.thought_cap is None else min(self.lengths.thought_max, wish.thought_cap)
+        return min(most, max(1, round(tokens * wish.effort)))
 
     def _answer_text(self, wish: Wish, is_right: bool, offset: int, tokens: int) -> str:
         known = self.key.find(wish.messages)

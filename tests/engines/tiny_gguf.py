@@ -15,12 +15,13 @@ TEMPLATE = (
 )
 
 
-def write_tiny_model(path: Path, seed: int = 7) -> Path:
+def write_tiny_model(path: Path, seed: int = 7, template: str = TEMPLATE) -> Path:
     """Write the model (about 1 MB) and return its path."""
     vocabulary, kinds = _vocabulary()
     writer = gguf.GGUFWriter(str(path), "llama")
     _write_shape(writer, len(vocabulary))
     _write_tokenizer(writer, vocabulary, kinds)
+    writer.add_chat_template(template)
     _write_weights(writer, len(vocabulary), np.random.default_rng(seed))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -70,7 +71,6 @@ def _write_tokenizer(writer: gguf.GGUFWriter, vocabulary: list[str], kinds: list
     writer.add_bos_token_id(0)
     writer.add_eos_token_id(3)
     writer.add_add_bos_token(False)
-    writer.add_chat_template(TEMPLATE)
 
 
 def _write_weights(writer: gguf.GGUFWriter, vocabulary: int, random: np.random.Generator) -> None:

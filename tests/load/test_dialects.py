@@ -76,6 +76,56 @@ def test_bodies(case: tuple[dict[str, Any], dict[str, Any], dict[str, Any], set[
     assert call.fixed_length is ("ignore_eos" in body) and call.stream is body["stream"]
 
 
+EFFORTS = [
+    ("openai", "none", {"reasoning_effort": "none"}),
+    ("openai", "high", {"reasoning_effort": "high"}),
+    ("ollama", "max", {"reasoning_effort": "max"}),
+    ("deepseek", "none", {"thinking": {"type": "disabled"}}),
+    ("deepseek", "max", {"thinking": {"type": "enabled"}, "reasoning_effort": "max"}),
+    ("vllm", "none", {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}}),
+    ("vllm", "low", {"reasoning_effort": "low", "chat_template_kwargs":
+     {"enable_thinking": True, "thinking": True, "reasoning_effort": "low"}}),
+    ("llamacpp", "medium", {"reasoning_effort": "medium", "chat_template_kwargs":
+     {"enable_thinking": True, "thinking": True, "reasoning_effort": "medium"}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("dialect", "effort", "fields"), EFFORTS)
+def test_each_dialect_is_told_how_hard_to_think_in_its_own_words(
+    dialect: Any, effort: Any, fields: dict[str, Any]
+) -> None:
+    plain = make_plan("http://127.0.0.1:8000", dialect=dialect)
+    _, _, unasked = parts(build(plain))
+    _, _, body = parts(build(asking(plain, effort)))
+    assert body == unasked | fields
+
+
+@pytest.mark.parametrize(
+    ("dialect", "fields"),
+    [("vllm", {"thinking_token_budget": 32}), ("llamacpp", {"thinking_budget_tokens": 32}), ("openai", {})],
+)
+def test_a_thought_is_capped_where_an_engine_can(dialect: Any, fields: dict[str, Any]) -> None:
+    plain = make_plan("http://127.0.0.1:8000", dialect=dialect)
+    workload = replace(plain.scenario.workload, max_thinking_tokens=32)
+    _, _, body = parts(build(replace(plain, scenario=replace(plain.scenario, workload=workload))))
+    assert body == parts(build(plain))[2] | fields
+
+
+def asking(plan: Plan, effort: Any) -> Plan:
+    workload = replace(plan.scenario.workload, reasoning_effort=effort)
+    return replace(plan, scenario=replace(plan.scenario, workload=workload))
+
+
+def test_the_run_says_how_hard_to_think_before_the_endpoints_rule_and_its_own_body_before_all() -> None:
+    rule = {"chat_template_kwargs": {"enable_thinking": True, "tone": "dry"}, "reasoning_effort": "high", "top_k": 5}
+    plan = make_plan("http://127.0.0.1:8000", dialect="vllm", request=RequestOptions(extra_body=rule))
+    _, _, body = parts(build(asking(plan, "none")))
+    assert body["chat_template_kwargs"] == {"enable_thinking": False, "thinking": False, "tone": "dry"}
+    assert body["top_k"] == 5
+    _, _, body = parts(build(replace(asking(plan, "low"), extra_body={"reasoning_effort": "max"})))
+    assert body["reasoning_effort"] == "max"
+
+
 def test_the_plans_own_options_win() -> None:
     plan = make_plan("http://127.0.0.1:8000", request=RequestOptions(extra_body={"a": 1}, headers={"X-A": "1"}))
     plan = replace(plan, extra_body={"a": 2}, extra_headers={"X-A": "2"}, deadlines={"ttft_s": 3.0})

@@ -152,6 +152,27 @@ def test_a_queue_for_users_who_only_think_is_refused_at_its_flag() -> None:
         make_plan(replace(ORDER, queue=5), ENDPOINT, scenario, run_id="r", workers=1)
 
 
+def test_how_hard_to_think_is_the_orders_or_the_scenarios() -> None:
+    scenario = replace(SCENARIO, workload=replace(SCENARIO.workload, reasoning_effort="low"))
+    assert overlay(ORDER, scenario).workload.reasoning_effort == "low"
+    assert overlay(replace(ORDER, reasoning_effort="none"), scenario).workload.reasoning_effort == "none"
+    assert overlay(ORDER, SCENARIO).workload.reasoning_effort is None
+
+
+def test_a_cap_of_the_thought_alone_needs_an_engine_that_has_one() -> None:
+    order = replace(ORDER, max_thinking_tokens=64)
+    with pytest.raises(InputError, match="--max-thinking-tokens: found dialect openai; expected dialect vllm"):
+        make_plan(order, replace(ENDPOINT, dialect="openai"), SCENARIO, run_id="r", workers=1)
+    plan = make_plan(order, replace(ENDPOINT, dialect="vllm"), SCENARIO, run_id="r", workers=1)
+    assert plan.scenario.workload.max_thinking_tokens == 64
+
+
+def test_a_bare_prompt_cannot_say_how_hard_to_think() -> None:
+    endpoint = replace(ENDPOINT, request=replace(ENDPOINT.request, form="completions"))
+    with pytest.raises(InputError, match="--reasoning-effort: found the completions of"):
+        make_plan(replace(ORDER, reasoning_effort="low"), endpoint, SCENARIO, run_id="r", workers=1)
+
+
 def test_conversations_may_wait_in_a_queue() -> None:
     workload = replace(SCENARIO.workload, turns="3", think_time="2")
     queue = Arrivals(kind="queued", ahead=3, max_in_flight=9)

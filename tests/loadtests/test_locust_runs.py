@@ -21,7 +21,8 @@ from locust_processes import (
     wait_for,
 )
 
-from harness.errors import FAILED, Outcome
+from harness.errors import DELIVERED, FAILED, Outcome
+from harness.measure.runs import measure
 
 
 def load(simulator: Simulator, out: Path, *arguments: str) -> list[str]:
@@ -158,6 +159,33 @@ def test_a_cap_on_requests_ends_the_run(simulator: Simulator, tmp_path: Path) ->
     assert len(folder.records) == 12
     assert any("cap" in note for note in folder.manifest.notes)
     assert folder.manifest.workers["w0"].not_sent >= 1
+
+
+PROVIDERS = """
+endpoints:
+  engine: {{base_url: {url}, model: {model}, dialect: vllm}}
+"""
+
+
+def test_a_model_is_told_how_hard_and_how_long_to_think(simulator: Simulator, tmp_path: Path) -> None:
+    """And the run's own word goes into its manifest, not only into its requests."""
+    providers = tmp_path / "providers.yaml"
+    providers.write_text(PROVIDERS.format(url=simulator.url, model=MODEL))
+    target = ["--endpoint", "engine", "--providers", str(providers), "--scenario", "quick", "--out", str(tmp_path)]
+    thoughts: dict[str, list[int]] = {}
+    for key, value in (("reasoning_effort", "none"), ("reasoning_effort", "max"), ("max_thinking_tokens", "5")):
+        flag = f"--{key.replace('_', '-')}={value}"
+        command = locust("--headless", "-u", "4", "-t", "60s", "--max-requests", "12", *target, flag)
+        with process(command, tmp_path) as child:
+            child.wait(60)
+        folder = run_folder(tmp_path)
+        assert str(folder.manifest.scenario["workload"][key]) == str(folder.manifest.options[key]) == value
+        delivered = [record for record in folder.records if record.outcome in DELIVERED]
+        assert len(delivered) > 4
+        thoughts[value] = [record.reasoning_tokens or 0 for record in delivered]
+        assert not any("thought" in note for note in measure(folder.path).notes), "all as it was told"
+    assert set(thoughts["none"]) == {0} and set(thoughts["5"]) == {5}
+    assert sum(thoughts["max"]) > 10 * len(thoughts["max"])
 
 
 def test_a_dead_target_is_not_hammered(simulator: Simulator, tmp_path: Path) -> None:

@@ -204,6 +204,36 @@ def test_what_a_request_asks_for(extra, thinking, cap, fill):
     assert ask.wish.messages == ({"role": "user", "content": "hi"},) and ask.stream is False
 
 
+@pytest.mark.parametrize(
+    ("extra", "effort"),
+    [
+        ({}, 1.0),
+        ({"reasoning_effort": "low"}, 0.5),
+        ({"reasoning_effort": "max"}, 4.0),
+        ({"reasoning_effort": "none"}, 1.0),
+        ({"chat_template_kwargs": {"reasoning_effort": "high"}}, 2.0),
+        ({"chat_template_kwargs": "high"}, 1.0),
+    ],
+)
+def test_how_hard_a_request_asks_to_think(extra, effort):
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], **extra}
+    assert parse_ask(json.dumps(body).encode(), DIALECTS["vllm"]).wish.effort == effort
+
+
+@pytest.mark.parametrize("field", ["thinking_token_budget", "thinking_budget_tokens"])
+@pytest.mark.parametrize(("cap", "kept"), [(9, 9), (0, 0), (-1, None), ("9", None)])
+def test_a_cap_of_the_thought_alone(field, cap, kept):
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], field: cap}
+    assert parse_ask(json.dumps(body).encode(), DIALECTS["vllm"]).wish.thought_cap == kept
+
+
+@pytest.mark.parametrize("level", ["hard", 3, ["low"]])
+def test_a_level_that_there_is_not_is_refused(level):
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "reasoning_effort": level}
+    with pytest.raises(Refusal, match="reasoning_effort must be one of none, minimal, low"):
+        parse_ask(json.dumps(body).encode(), DIALECTS["vllm"])
+
+
 def test_refusals_speak_the_dialect():
     refusal = Refusal(401, "no", "authentication_error", "invalid_api_key")
     assert refusal.body(DIALECTS["vllm"]) == {"error": "Unauthorized"}

@@ -55,6 +55,16 @@ def test_pieces_make_up_the_texts_and_their_tokens_the_total(prompt, cap, thinki
         assert (script.tokens == cap) or (script.finish_reason == "stop" and not fill)
 
 
+@pytest.mark.parametrize(("effort", "most"), [(0.5, None), (1.0, None), (3.0, None), (3.0, 7), (1.0, 0)])
+def test_thoughts_are_as_long_as_the_effort_and_no_longer_than_their_cap(effort, most):
+    for number in range(20):
+        plain = write(f"question {number}")
+        script = write(f"question {number}", effort=effort, thought_cap=most)
+        told = min(AUTHOR.lengths.thought_max, round(plain.thought_tokens * effort))
+        assert script.thought_tokens == (told if most is None else min(told, most))
+        assert script.answer == plain.answer, "the answer is another matter"
+
+
 def test_a_cap_cuts_answer_or_thought():
     whole = write()
     in_answer, in_thought = write(cap_tokens=whole.tokens - 1), write(cap_tokens=3)
