@@ -6,13 +6,18 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from harness.load.client import Client
 from harness.load.figures import ttft_ms
 from harness.load.machine import awake_where_allowed
+from harness.load.preflight import preflight
+from harness.load.scenarios import Plan, Scenario, Workload
+from harness.providers import Endpoint
 from harness.records import read_records
 from tests.conftest import ROOT, free_port
 from tests.endtoend.command import load, only_run, trueyield
@@ -155,6 +160,25 @@ def test_tokens_and_first_token_agree_with_the_server(form: str, users: int, ser
     assert both.server_ttft_ms < both.app_ms < both.ttft_ms, "each of these waits contains the one before"
     assert both.ttft_ms - both.server_ttft_ms < MOST_TTFT_DIFFERENCE_MS
     assert 0 < both.way_out_ms < MOST_WAY_OUT_MS
+
+
+def test_the_models_template_is_told_how_hard_to_think(server: Server) -> None:
+    plan = Plan(
+        run_id="r", seed=1, endpoint=Endpoint(name="e", base_url=server.url, model="tiny", dialect="vllm"),
+        scenario=Scenario(name="s", description="", workload=Workload(families=(), max_tokens=8)),
+    )  # fmt: skip
+    with Client() as client:
+        unasked, low, medium, none = [prompt_tokens(plan, client, effort) for effort in (None, "low", "medium", "none")]
+    assert unasked < low < medium, "the tiny tokenizer knows neither word: letters count"
+    assert unasked < none, "no level, but the words that close a thought"
+
+
+def prompt_tokens(plan: Plan, client: Client, effort: Any) -> int:
+    """Of the preflight's question, in the template as the server renders it."""
+    workload = replace(plan.scenario.workload, reasoning_effort=effort)
+    facts = preflight(replace(plan, scenario=replace(plan.scenario, workload=workload)), None, client)
+    assert facts["token_source"] == "usage"
+    return int(facts["input_tokens"])
 
 
 def measured(form: str, users: int, server: Server, out: Path) -> Both:

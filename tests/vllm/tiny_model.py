@@ -16,6 +16,8 @@ TEXT = [
     "def answer(question): return 42  # the reader may check this",
 ]
 TEMPLATE = (
+    "{% if reasoning_effort %}Reasoning: {{ reasoning_effort }}\n{% endif %}"
+    "{% if enable_thinking is defined and not enable_thinking %}No word of thought.{% endif %}"
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
