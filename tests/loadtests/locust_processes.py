@@ -93,6 +93,14 @@ def locust(*arguments: str, locustfile: Path = LOCUSTFILE) -> list[str]:
     return [sys.executable, "-m", "locust", "-f", str(locustfile), *quiet, *arguments]
 
 
+def spread(processes: int) -> list[str]:
+    """Flags of a run on so many worker processes, with a master of its own; one is the run's own process."""
+    if processes == 1:
+        return []
+    port = str(free_port())
+    return ["--processes", str(processes), "--master-bind-port", port, "--master-port", port]
+
+
 def trueyield(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "harness", *arguments]
 

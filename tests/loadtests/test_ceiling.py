@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
-from locust_processes import MODEL, Folder, Simulator, free_port, locust, process, run_folder, simulate
+from locust_processes import MODEL, Folder, Simulator, locust, process, run_folder, simulate, spread
 
 from harness.config import load_catalog
 from harness.errors import Outcome
@@ -65,11 +65,9 @@ def run(
 
 @pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.soak)])
 def test_a_queue_finds_the_ceiling(tmp_path: Path, processes: int) -> None:
-    port = str(free_port())
-    spread = ["--processes", str(processes), "--master-bind-port", port, "--master-port", port]
     with simulate(tmp_path, "--max-batch", str(SLOTS), "--efficiency", str(EFFICIENCY)) as simulator:
         arrivals = "{kind: queued, ahead: 4, max_in_flight: 200}"
-        folder, result = run(simulator, tmp_path, arrivals, *(spread if processes > 1 else []))
+        folder, result = run(simulator, tmp_path, arrivals, *spread(processes))
     ceiling, _ = truth()
     assert result.throughput.output_tokens_per_s == pytest.approx(ceiling, rel=0.05)
     assert result.load.state == "saturated", result.load.evidence
@@ -105,9 +103,7 @@ def test_a_cap_on_requests_ends_a_queue(tmp_path: Path) -> None:
 @pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.soak)])
 def test_a_run_beyond_the_ceiling_ends_early(tmp_path: Path, processes: int) -> None:
     tokens, requests = truth()
-    port = str(free_port())
-    spread = ["--processes", str(processes), "--master-bind-port", port, "--master-port", port]
-    arguments = ["--stop-when-oversaturated", *(spread if processes > 1 else [])]
+    arguments = ["--stop-when-oversaturated", *spread(processes)]
     with simulate(tmp_path, "--max-batch", str(SLOTS), "--efficiency", str(EFFICIENCY)) as simulator:
         began = time.monotonic()
         arrivals = f"{{kind: poisson, rate: {1.6 * requests:.2f}}}"

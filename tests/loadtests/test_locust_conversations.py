@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from locust_processes import MODEL, Folder, Simulator, free_port, locust, process, run_folder
+from locust_processes import MODEL, Folder, Simulator, locust, process, run_folder, spread
 from raw_server import DONE, HEAD, LAST, ROLE, RawServer, Visit, frame
 from stream_corpus import chunk, event, said, usage
 
@@ -194,11 +194,6 @@ def test_input_tokens_grow_by_what_was_said_and_the_history_is_cached(simulator:
     inputs, shares = [turn.input_tokens or 0 for turn in turns], [turn.cached_share or 0 for turn in turns]
     assert inputs == sorted(inputs) and all(share > 0.7 for share in shares[1:])
     assert not any("by design" in note for note in measure(folder.path).notes), "a history is there to be hit"
-
-
-def spread(processes: int) -> list[str]:
-    port = str(free_port())
-    return ["--processes", str(processes), "--master-bind-port", port, "--master-port", port] if processes > 1 else []
 
 
 @pytest.mark.parametrize("processes", [1, 2])

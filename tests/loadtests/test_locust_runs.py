@@ -16,6 +16,7 @@ from locust_processes import (
     locust,
     process,
     run_folder,
+    spread,
     started,
     stop,
     wait_for,
@@ -57,8 +58,9 @@ def complete(folder: Folder, workers: int, *notes: str) -> None:
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_timed_run_keeps_every_record(simulator: Simulator, tmp_path: Path, processes: int) -> None:
-    spread = _two_processes() if processes == 2 else []
-    with process(load(simulator, tmp_path, "-t", "4s", "--csv", str(tmp_path / "table"), *spread), tmp_path) as child:
+    with process(
+        load(simulator, tmp_path, "-t", "4s", "--csv", str(tmp_path / "table"), *spread(processes)), tmp_path
+    ) as child:
         assert child.wait(40) == 0, child.output.read_text()
     folder = run_folder(tmp_path)
     agree(folder, simulator)
@@ -77,8 +79,7 @@ def test_a_timed_run_keeps_every_record(simulator: Simulator, tmp_path: Path, pr
 def test_a_stopped_run_keeps_every_record(
     simulator: Simulator, tmp_path: Path, processes: int, number: signal.Signals
 ) -> None:
-    spread = _two_processes() if processes == 2 else []
-    with process(load(simulator, tmp_path, "-t", "60s", "--stop-timeout", "0", *spread), tmp_path) as child:
+    with process(load(simulator, tmp_path, "-t", "60s", "--stop-timeout", "0", *spread(processes)), tmp_path) as child:
         started(tmp_path, 6)
         code = stop(child, number)
     folder = run_folder(tmp_path)
@@ -109,7 +110,7 @@ def test_a_master_and_its_workers(simulator: Simulator, tmp_path: Path) -> None:
 
 
 def test_a_killed_worker_makes_the_run_invalid(simulator: Simulator, tmp_path: Path) -> None:
-    with process(load(simulator, tmp_path, "-t", "4s", *_two_processes()), tmp_path) as child:
+    with process(load(simulator, tmp_path, "-t", "4s", *spread(2)), tmp_path) as child:
         folder = started(tmp_path, 6)
         victim = max(entry.pid for entry in folder.manifest.workers.values())
         os.kill(victim, signal.SIGKILL)
@@ -119,7 +120,7 @@ def test_a_killed_worker_makes_the_run_invalid(simulator: Simulator, tmp_path: P
 
 
 def test_a_killed_master_takes_its_workers_with_it(simulator: Simulator, tmp_path: Path) -> None:
-    with process(load(simulator, tmp_path, "-t", "60s", *_two_processes()), tmp_path) as child:
+    with process(load(simulator, tmp_path, "-t", "60s", *spread(2)), tmp_path) as child:
         folder = started(tmp_path, 6)
         workers = [entry.pid for entry in folder.manifest.workers.values()]
         child.kill()
@@ -195,11 +196,6 @@ def test_a_dead_target_is_not_hammered(simulator: Simulator, tmp_path: Path) -> 
     folder = run_folder(tmp_path)
     assert {record.outcome for record in folder.records} == {Outcome.CONNECT_ERROR}
     assert len(folder.records) <= 4 * 7, "four users, pauses of 0.1, 0.2, 0.4, 0.8, 1, 1 s"
-
-
-def _two_processes() -> list[str]:
-    port = str(free_port())
-    return ["--processes", "2", "--master-bind-port", port, "--master-port", port]
 
 
 def _ports() -> list[str]:

@@ -15,10 +15,10 @@ from locust_processes import (
     ROOT,
     Folder,
     Simulator,
-    free_port,
     locust,
     process,
     run_folder,
+    spread,
     started,
     stop,
     trueyield,
@@ -46,11 +46,6 @@ def load(simulator: Simulator, out: Path, arrivals: str, *arguments: str, second
     file.write_text(SCENARIO.format(arrivals=arrivals, seconds=seconds))
     target = ["--endpoint", simulator.url, "--model", MODEL, "--scenario", str(file), "--out", str(out)]
     return locust("--headless", *target, *arguments)
-
-
-def spread(processes: int) -> list[str]:
-    port = str(free_port())
-    return ["--processes", str(processes), "--master-bind-port", port, "--master-port", port] if processes > 1 else []
 
 
 def planned_s(folder: Folder) -> list[float]:

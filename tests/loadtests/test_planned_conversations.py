@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from locust_processes import MODEL, Folder, Simulator, free_port, locust, process, run_folder, started, stop, wait_for
+from locust_processes import MODEL, Folder, Simulator, locust, process, run_folder, spread, started, stop, wait_for
 
 from harness.errors import FAILED, Outcome
 from harness.load.calls import Finished
@@ -45,11 +45,6 @@ def ran(simulator: Simulator, out: Path, arrivals: str, *arguments: str, **chang
     assert folder.manifest.finished
     assert sum(entry.records or 0 for entry in folder.manifest.workers.values()) == len(folder.records)
     return folder
-
-
-def spread(processes: int) -> list[str]:
-    port = str(free_port())
-    return ["--processes", str(processes), "--master-bind-port", port, "--master-port", port] if processes > 1 else []
 
 
 def by_conversation(folder: Folder) -> dict[int, list[StreamRecord]]:

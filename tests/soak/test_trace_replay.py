@@ -16,7 +16,7 @@ import pytest
 
 from harness.measure.runs import measure
 from harness.records import Manifest
-from tests.loadtests.locust_processes import MODEL, Folder, free_port, locust, process, run_folder, simulate
+from tests.loadtests.locust_processes import MODEL, Folder, locust, process, run_folder, simulate, spread
 from tests.machine import held_up, quietest, stalls_in
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(400)]
@@ -75,11 +75,9 @@ def _replay(home: Path, lines: list[str], workers: int) -> Folder:
     """One run of the whole trace."""
     (home / "trace.jsonl").write_text("\n".join(lines))
     (home / "mine.yaml").write_text(SCENARIO)
-    port = str(free_port())
-    spread = ["--processes", str(workers), "--master-bind-port", port, "--master-port", port] if workers > 1 else []
     with simulate(home) as simulator:
         target = ["--endpoint", simulator.url, "--model", MODEL, "--scenario", "mine.yaml", "--out", str(home)]
-        with process(locust("--headless", *target, *spread), home) as child:
+        with process(locust("--headless", *target, *spread(workers)), home) as child:
             assert child.wait(150) in (0, 4), child.output.read_text()
     return run_folder(home)
 
