@@ -7,6 +7,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -49,18 +50,25 @@ def _awake(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def llamacpp_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Base URL of a real llama.cpp server with a tiny random model called `tiny`, 4 slots."""
-    model = write_tiny_model(tmp_path_factory.mktemp("gguf") / "tiny.gguf")
+    with llamacpp(write_tiny_model(tmp_path_factory.mktemp("gguf") / "tiny.gguf")) as url:
+        yield url
+
+
+@contextmanager
+def llamacpp(model: Path, slots: int = 4) -> Iterator[str]:
+    """A real llama.cpp server of this GGUF file: its base URL."""
     port = free_port()
-    log = model.with_suffix(".log").open("wb")
-    command = [sys.executable, "-m", "tests.engines.llamacpp", str(model), str(port)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log) as server:
+    command = [sys.executable, "-m", "tests.engines.llamacpp", str(model), str(port), str(slots)]
+    with (
+        model.with_suffix(".log").open("wb") as log,
+        subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log) as server,
+    ):
         try:
             _wait_healthy(f"http://127.0.0.1:{port}/health", server)
             yield f"http://127.0.0.1:{port}/v1"
         finally:
             server.terminate()
             server.wait(10)
-            log.close()
 
 
 def _wait_healthy(url: str, server: "subprocess.Popen[bytes]", seconds: float = 30) -> None:

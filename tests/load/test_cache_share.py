@@ -1,7 +1,5 @@
 """The share of cache hits that a workload asks for is the one that a real llama.cpp server reports."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import msgspec
@@ -17,7 +15,7 @@ from harness.load.ruler import Ruler
 from harness.load.scenarios import Plan, Scenario, Workload
 from harness.providers import Endpoint
 from harness.records import StreamRecord, decode_record
-from tests.conftest import ROOT, _wait_healthy, free_port
+from tests.conftest import llamacpp
 from tests.engines.tiny_gguf import write_tiny_model
 
 
@@ -25,18 +23,8 @@ from tests.engines.tiny_gguf import write_tiny_model
 def one_slot_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A llama.cpp server with one slot. It keeps the prompts of a slot in memory when another prompt takes it, so that
     the shared beginnings of a run, which come in turn, are all found again."""
-    model, port = write_tiny_model(tmp_path_factory.mktemp("gguf") / "tiny.gguf"), free_port()
-    command = [sys.executable, "-m", "tests.engines.llamacpp", str(model), str(port), "1"]
-    with (
-        model.with_suffix(".log").open("wb") as log,
-        subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log) as server,
-    ):
-        try:
-            _wait_healthy(f"http://127.0.0.1:{port}/health", server)
-            yield f"http://127.0.0.1:{port}/v1"
-        finally:
-            server.terminate()
-            server.wait(10)
+    with llamacpp(write_tiny_model(tmp_path_factory.mktemp("gguf") / "tiny.gguf"), slots=1) as url:
+        yield url
 
 
 def asked(url: str, workload: Workload, run_id: str) -> list[StreamRecord]:

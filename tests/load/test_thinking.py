@@ -1,7 +1,5 @@
 """What is said about thinking reaches the chat template of a real llama.cpp server, as that model's own words."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -11,7 +9,7 @@ from conftest import make_plan
 
 from harness.load.client import Client
 from harness.load.preflight import preflight
-from tests.conftest import ROOT, _wait_healthy, free_port
+from tests.conftest import llamacpp
 from tests.engines.tiny_gguf import TEMPLATE, write_tiny_model
 
 #: What real templates do with it: a line in the system prompt (gpt-oss), a thought that is closed at once (Qwen).
@@ -25,18 +23,8 @@ THINKS = (
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A llama.cpp server whose model's template knows effort and switch."""
     model = write_tiny_model(tmp_path_factory.mktemp("gguf") / "tiny.gguf", template=THINKS + TEMPLATE)
-    port = free_port()
-    command = [sys.executable, "-m", "tests.engines.llamacpp", str(model), str(port)]
-    with (
-        model.with_suffix(".log").open("wb") as log,
-        subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log) as server,
-    ):
-        try:
-            _wait_healthy(f"http://127.0.0.1:{port}/health", server)
-            yield f"http://127.0.0.1:{port}/v1"
-        finally:
-            server.terminate()
-            server.wait(10)
+    with llamacpp(model) as where:
+        yield where
 
 
 @pytest.fixture(scope="module")
